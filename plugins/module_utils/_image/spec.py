@@ -1,0 +1,56 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an image is made of, resolved for one host's GPU stack.
+
+Made on the controller, sent to the host as JSON. `inputs` is the digest of all that
+the controller knows (Containerfile, context under .dockerignore, arguments, target,
+platform); the host adds the identity of the base it has, which gives the image's tag.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """A base made from a distribution's mirror, for where the wanted base cannot be pulled."""
+
+    argument: str
+    """The build argument that names the base in FROM, e.g. ``BASE``."""
+    suite: str
+    """Debian or Ubuntu release, e.g. ``bookworm``."""
+    packages: tuple[str, ...] = ()
+    mirror: str = ""
+    """Empty: the mirror in the host's own apt sources."""
+    variant: str = "minbase"
+    pull: bool = True
+    """False: do not even try to pull the wanted base (air-gapped sites)."""
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    key: str
+    """Name within the plan; a ContainerConfig refers to it as ``build:<key>``."""
+    repository: str
+    """Reference without tag for built images; the full reference to pull otherwise."""
+    build: bool = True
+    """False: an image that is only pulled."""
+    inputs: str = ""
+    """sha256 (hex) of the controller's inputs; empty for pulled images."""
+    context: str = ""
+    """Directory on the controller."""
+    containerfile: str = "Dockerfile"
+    """Relative to the context."""
+    arguments: dict[str, str] = field(default_factory=dict)
+    target: str = ""
+    platform: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    """Further tags the user asked for."""
+    bases: tuple[str, ...] = ()
+    """References in FROM, arguments filled in; without stages and scratch."""
+    bootstrap: Bootstrap | None = None
+    pull_policy: str = "missing"
+    """missing, always, never (as in Compose; build is what `build` says)."""
