@@ -201,6 +201,10 @@ class NetworkConfig:
     labels: dict[str, str] = field(default_factory=dict)
     external: bool = False
     """Must exist already and is never made, changed or removed."""
+    group: str = ""
+    """The group that owns it, where another group's list names it too (link networks); empty: the listing group."""
+    project: str = ""
+    """The owning group's project, likewise."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,93 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which of an engine's objects are ours: the observed state of one inventory host."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import dataclass, field
+
+from .._engine.base import Observed, ObservedContainer, ObservedNetwork, ObservedVolume
+from . import labels as names
+from .order import Key
+
+PREVIOUS = ".previous"
+"""Suffix of a container that is kept, stopped, until the one in its place is healthy."""
+
+MARKER = "fleet-revision"
+"""Key of the empty volume that says which revision of a group was good last.
+
+It lives in the engine, so any controller can go on where another stopped.
+"""
+
+
+@dataclass(frozen=True)
+class Owned:
+    """Our objects on one engine, for one inventory host."""
+
+    current: dict[Key, ObservedContainer] = field(default_factory=dict)
+    previous: dict[Key, ObservedContainer] = field(default_factory=dict)
+    extra: tuple[ObservedContainer, ...] = ()
+    """Ours, but a second one for the same service: left by somebody's hand, removed by us."""
+    networks: dict[str, ObservedNetwork] = field(default_factory=dict)
+    volumes: dict[str, ObservedVolume] = field(default_factory=dict)
+    good: dict[str, ObservedVolume] = field(default_factory=dict)
+    """group → its revision marker; a group without one has never been healthy as a whole."""
+
+    @property
+    def groups(self) -> set[str]:
+        keys = {group for group, _service in [*self.current, *self.previous]}
+        return keys | set(self.good)
+
+
+def owned_by(host: str, observed: Observed) -> Owned:
+    """What carries our schema and this host's name."""
+    current: dict[Key, ObservedContainer] = {}
+    previous: dict[Key, ObservedContainer] = {}
+    extra: list[ObservedContainer] = []
+    for container in observed.containers:
+        if not is_ours(container.labels, host):
+            continue
+        key = (container.labels.get(names.GROUP, ""), container.labels.get(names.SERVICE, ""))
+        place = previous if container.name.endswith(PREVIOUS) else current
+        if key in place:
+            extra.append(container)
+        else:
+            place[key] = container
+    volumes = {volume.name: volume for volume in observed.volumes if is_ours(volume.labels, host)}
+    return Owned(
+        current=current,
+        previous=previous,
+        extra=tuple(extra),
+        networks={network.name: network for network in observed.networks if is_ours(network.labels, host)},
+        volumes={name: volume for name, volume in volumes.items() if not is_marker(volume)},
+        good={volume.labels[names.GROUP]: volume for volume in volumes.values() if is_marker(volume)},
+    )
+
+
+def is_ours(labels: dict[str, str], host: str) -> bool:
+    return labels.get(names.SCHEMA) == names.SCHEMA_VERSION and labels.get(names.HOST) == host
+
+
+def is_marker(volume: ObservedVolume) -> bool:
+    return volume.labels.get(names.COMPOSE_VOLUME) == MARKER
+
+
+def owner(labels: dict[str, str]) -> str:
+    """Whose an object is, in words for an error."""
+    if names.HOST in labels:
+        return f"inventory host {labels[names.HOST]!r}, group {labels.get(names.GROUP, '?')!r}"
+    if names.COMPOSE_PROJECT in labels:
+        return f"the Compose project {labels[names.COMPOSE_PROJECT]!r}"
+    return "somebody else"
+
+
+def deployed_spec(container: ObservedContainer) -> dict[str, t.Any] | None:
+    """The configuration this container was made from, None when its label is gone or unreadable."""
+    try:
+        spec = json.loads(container.labels.get(names.SPEC, ""))
+    except ValueError:
+        return None
+    return spec if isinstance(spec, dict) else None

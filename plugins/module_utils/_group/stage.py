@@ -1,0 +1,152 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller content and secrets on the host: written under their hash, removed when nobody names them.
+
+    <state_dir>/files/<sha256>          a file or a directory, readable, never changed once there
+    <state_dir>/secrets/<host>/<name>   one secret for one container user, readable by that user alone
+    <state_dir>/key                     the key of the secrets' fingerprints
+"""
+
+from __future__ import annotations
+
+import os
+import secrets as random_source
+import shutil
+import tarfile
+import tempfile
+import typing as t
+
+from .._errors import EngineError, InputError
+from .config import STAGED, ContainerConfig, SecretFile
+
+_KEY_BYTES = 32
+
+
+def fingerprint_key(state_dir: str, create: bool) -> bytes:
+    """The host's key for secret fingerprints; a throw-away one when there is none and none may be made."""
+    path = os.path.join(state_dir, "key")
+    try:
+        with open(path, "rb") as file:
+            key = file.read()
+        if len(key) == _KEY_BYTES:
+            return key
+        raise InputError(f"{path} is damaged", mend="Remove it; services with secrets will be made anew.")
+    except FileNotFoundError:
+        pass
+    key = random_source.token_bytes(_KEY_BYTES)
+    if create:
+        os.makedirs(state_dir, mode=0o755, exist_ok=True)
+        _write(path, key, 0o600)
+    return key
+
+
+def _write(path: str, content: bytes, mode: int, uid: int = -1, gid: int = -1) -> None:
+    """Write atomically: a reader sees all of it or nothing, and never with a wider mode."""
+    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            if uid >= 0 and os.geteuid() == 0:
+                os.fchown(file.fileno(), uid, gid)
+            os.fchmod(file.fileno(), mode)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def missing_files(state_dir: str, configs: t.Iterable[ContainerConfig]) -> list[str]:
+    """Hashes of staged content that `configs` need and the host does not have."""
+    needed = {
+        mount.source[len(STAGED) :]
+        for config in configs
+        for mount in config.mounts
+        if mount.source.startswith(STAGED)
+    }
+    return sorted(sha for sha in needed if not os.path.lexists(_file_path(state_dir, sha)))
+
+
+def _file_path(state_dir: str, sha: str) -> str:
+    return os.path.join(state_dir, "files", sha)
+
+
+def unpack_files(state_dir: str, archive: str) -> None:
+    """Take over a tar whose top-level entries are named by their content hash."""
+    folder = os.path.join(state_dir, "files")
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=state_dir, prefix=".files-") as temporary:
+        with tarfile.open(archive) as tar:
+            members = tar.getmembers()
+            for member in members:
+                _refuse_outside(member)
+            tar.extractall(temporary, members=members)
+        for name in sorted(os.listdir(temporary)):
+            target = os.path.join(folder, name)
+            if not os.path.lexists(target):
+                os.rename(os.path.join(temporary, name), target)
+
+
+def _refuse_outside(member: tarfile.TarInfo) -> None:
+    name = os.path.normpath(member.name)
+    if name.startswith(("/", "..")) or member.isdev():
+        raise InputError(f"the archive of staged files holds {member.name!r}, which leaves its folder")
+
+
+def secret_path(state_dir: str, host: str, secret: SecretFile) -> str:
+    """Where a secret lies: its (fingerprinted) source and its owner make the name."""
+    name = f"{secret.source.replace('/', '_')}-{secret.uid}-{secret.gid}-{secret.mode:o}"
+    return os.path.join(state_dir, "secrets", host, name)
+
+
+def write_secrets(
+    state_dir: str, host: str, configs: t.Iterable[ContainerConfig], values: dict[str, str]
+) -> None:
+    """Write the secrets of these containers; `values` is by source without the fingerprint."""
+    folder = os.path.join(state_dir, "secrets", host)
+    wanted = {secret_path(state_dir, host, secret): secret for config in configs for secret in config.secrets}
+    if not wanted:
+        return
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    os.chmod(os.path.join(state_dir, "secrets"), 0o711)
+    os.chmod(folder, 0o700)
+    for path, secret in wanted.items():
+        if not os.path.exists(path):
+            value = values[secret.source.partition("#")[0]]
+            _write(path, value.encode(), secret.mode, secret.uid, secret.gid)
+
+
+def bind_sources(state_dir: str, host: str, config: ContainerConfig) -> dict[str, str]:
+    """Host path of everything staged that this container mounts."""
+    result = {
+        mount.source: _file_path(state_dir, mount.source[len(STAGED) :])
+        for mount in config.mounts
+        if mount.source.startswith(STAGED)
+    }
+    result.update({secret.source: secret_path(state_dir, host, secret) for secret in config.secrets})
+    return result
+
+
+def remove_unused_secrets(state_dir: str, host: str, used: t.Iterable[ContainerConfig]) -> None:
+    """Remove secret files of this host that no container names any more."""
+    folder = os.path.join(state_dir, "secrets", host)
+    keep = {secret_path(state_dir, host, secret) for config in used for secret in config.secrets}
+    try:
+        there = os.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in there:
+        path = os.path.join(folder, name)
+        if path not in keep:
+            os.unlink(path)
+
+
+def remove_host(state_dir: str, host: str) -> None:
+    """Remove what is staged for one host alone (its secrets); shared content stays for others."""
+    folder = os.path.join(state_dir, "secrets", host)
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise EngineError(f"cannot remove {folder}: {error.strerror}") from error
