@@ -1,0 +1,66 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What detection has to say: findings with stable codes.
+
+A code never changes its meaning; users may match on it. The mend is the command or
+edit that helps, with {placeholders} filled by whoever makes the finding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+INFO, WARNING, ERROR = "info", "warning", "error"
+
+
+@dataclass(frozen=True)
+class Finding:
+    level: str
+    """info, warning or error."""
+    code: str
+    message: str
+    probe: str = ""
+    """The file, command or library the finding comes from."""
+    mend: str = ""
+
+
+CODES: dict[str, tuple[str, str]] = {
+    # code: (level, mend)
+    "driver-missing": (ERROR, "Install the NVIDIA driver of this distribution and reboot."),
+    "driver-not-loaded": (ERROR, "Load it with `modprobe nvidia`; if that fails, reinstall the driver for this kernel."),
+    "driver-library-mismatch": (ERROR, "Reboot, so that the kernel module of the new driver is loaded."),
+    "library-missing": (ERROR, "Install the driver's user-space libraries (libnvidia-ml1 and libcuda1 on Debian)."),
+    "gpu-lost": (ERROR, "Reboot; if it happens again, look for «Xid» in dmesg and check power and seating of the card."),
+    "nouveau-in-use": (ERROR, "Install the NVIDIA driver, blacklist nouveau and reboot."),
+    "no-permission": (ERROR, "Run as root or add the user to the group {group}."),
+    "nodes-missing": (ERROR, "Run `nvidia-modprobe -c 0 -u` or `nvidia-ctk system create-device-nodes --control-devices`."),
+    "nodes-lazy": (WARNING, "Run `nvidia-modprobe -u -c 0`, or let the first CUDA program make them."),
+    "nvidia-no-devices": (ERROR, "Check `dmesg | grep NVRM`: the driver runs but gave up on every card."),
+    "nvidia-smi-failed": (WARNING, "Run `nvidia-smi` by hand."),
+    "nvidia-smi-crashed": (WARNING, "Update the Windows driver (WSL2) or install nvidia-ml-py on the host: NVML is then asked directly."),
+    "nvml-failed": (WARNING, "Run `nvidia-smi` by hand and compare the driver's and the library's version."),
+    "memory-unknown": (WARNING, "Install nvidia-ml-py for this host's Python, or nvidia-smi."),
+    "mig-without-instances": (ERROR, "Make instances (`nvidia-smi mig -cgi … -C`) or switch MIG off (`nvidia-smi -mig 0`)."),
+    "gpu-passed-through": (INFO, "It belongs to a virtual machine; bind it to its own driver to use it here."),
+    "gpu-not-used": (INFO, "This release does not use it yet; its containers get the CPU."),
+    "wsl1": (WARNING, "Run `wsl --set-version <distribution> 2` in Windows: WSL1 has no GPU."),
+    "wsl-no-dxg": (ERROR, "Run `wsl --update`, install the vendor's Windows driver, check gpuSupport in .wslconfig, then `wsl --shutdown`."),
+    "wsl-no-nvidia": (INFO, "If this PC has an NVIDIA GPU, install its Windows driver and run `wsl --shutdown`."),
+    "wsl-linux-driver": (WARNING, "Remove the Linux driver inside WSL; it hides the one Windows provides: {remove}"),
+    "wsl-loader-path": (WARNING, "Put /usr/lib/wsl/lib into /etc/ld.so.conf.d/ld.wsl.conf and run `ldconfig`, or set [automount] ldconfig=true."),
+    "toolkit-missing": (WARNING, "Install nvidia-container-toolkit and write a CDI spec with it: `nvidia-ctk cdi generate --output=/var/run/cdi/nvidia.yaml`."),
+    "cdi-off": (WARNING, "Set `\"features\": {\"cdi\": true}` in /etc/docker/daemon.json and restart Docker (25 or newer)."),
+    "cdi-unreadable": (WARNING, "Write it again: `nvidia-ctk cdi generate --output={path}`."),
+    "cdi-stale": (ERROR, "Write it again: `nvidia-ctk cdi generate --output={path}`."),
+    "cdi-shadowed": (WARNING, "Remove the older file {path}."),
+    "cdi-conflict": (ERROR, "Two specs of one directory define the same name, so neither works; remove one of {path}."),
+    "snapshot-damaged": (WARNING, "Record the snapshot again with the `record` option of gpu_facts."),
+    "engine-failed": (WARNING, "Run the command by hand."),
+}
+
+
+def finding(code: str, message: str, probe: str = "", **values: str) -> Finding:
+    """A finding of the table. values fill the mend's placeholders. KeyError for a code that is not in the table."""
+    level, mend = CODES[code]
+    return Finding(level, code, message, probe, mend.format(**values) if values else mend)

@@ -1,0 +1,12 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Argument specs that several modules share; each mirrors one doc fragment of the same name."""
+
+from __future__ import annotations
+
+ENGINE = {
+    "engine": {"type": "str", "choices": ["podman", "docker"], "default": "podman"},
+    "engine_url": {"type": "str", "default": ""},
+}
+"""Mirrors the fragment `gpu_fleet.containers.engine`."""
