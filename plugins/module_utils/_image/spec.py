@@ -10,7 +10,11 @@ platform); the host adds the identity of the base it has, which gives the image'
 
 from __future__ import annotations
 
+import typing as t
 from dataclasses import dataclass, field
+
+from .._errors import InputError
+from .._group import config
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class ImageSpec:
     """Directory on the controller."""
     containerfile: str = "Dockerfile"
     """Relative to the context."""
+    containerfile_text: str = ""
+    """Its content where it does not lie in the context (``dockerfile_inline``, or a path outside)."""
     arguments: dict[str, str] = field(default_factory=dict)
     target: str = ""
     platform: str = ""
@@ -54,3 +60,19 @@ class ImageSpec:
     bootstrap: Bootstrap | None = None
     pull_policy: str = "missing"
     """missing, always, never (as in Compose; build is what `build` says)."""
+
+
+def to_dict(spec: ImageSpec) -> dict[str, t.Any]:
+    """JSON form; fields at their default are left out (the rule of `_group/config.py`)."""
+    return config.to_dict(spec)
+
+
+def from_dict(data: dict[str, t.Any]) -> ImageSpec:
+    """The spec that `to_dict` made `data` from. Raises InputError on a field that does not exist."""
+    values = {key: tuple(content) if isinstance(content, list) else content for key, content in data.items()}
+    try:
+        if values.get("bootstrap") is not None:
+            values["bootstrap"] = config.from_dict(Bootstrap, values["bootstrap"])
+        return ImageSpec(**values)
+    except TypeError as error:
+        raise InputError(f"not an image of a plan: {error}", path=f"images[{data.get('key', '?')}]") from None

@@ -1,0 +1,223 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a service's `image` and `build` to the `ImageSpec` that is sent to a host."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import typing as t
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ...module_utils._engine.reference import parse_reference
+from ...module_utils._errors import FleetError, InputError
+from ...module_utils._image.spec import Bootstrap, ImageSpec
+from .._compose.model import BuildExtensions, BuildVariant
+from .containerfile import parse_bases
+from .context import digest_context, read_context
+
+FALL_BACK = {"nvidia-wsl": "nvidia", "nvidia-tegra": "nvidia", "rocm-wsl": "rocm"}
+"""The build variant of a GPU stack that has none of its own."""
+
+_HONOURED = {
+    "context",
+    "dockerfile",
+    "dockerfile_inline",
+    "args",
+    "target",
+    "labels",
+    "platforms",
+    "tags",
+    "pull",
+    # These only make a build faster or slower; a content-addressed build needs none of them.
+    "no_cache",
+    "cache_from",
+    "cache_to",
+}
+_PULL_POLICIES = {"": "missing", "missing": "missing", "if_not_present": "missing", "build": "missing"}
+_INLINE = "Containerfile.gpu-fleet"
+"""Name in the sent context of a Containerfile that does not lie in it."""
+
+
+def image_spec(
+    service_key: str,
+    build: Mapping[str, t.Any],
+    extensions: BuildExtensions | None,
+    stack: str,
+    image: str,
+    *,
+    platform: str = "",
+    pull_policy: str = "",
+    memo: dict[tuple[str, str], str] | None = None,
+) -> ImageSpec:
+    """The image that a service is built as on a host with this GPU stack.
+
+    service_key: where it stands, for messages: ``groups/core.yml:12:7: services.web``.
+    build: Compose's canonical mapping (`context` absolute). image: the service's image
+    name, or ``<project>-<service>`` as Compose names it.
+    memo: context digests read so far, when several services share a context.
+    Raises InputError: context or Containerfile missing, unknown variable, unsupported key.
+    """
+    where = f"{service_key}.build"
+    unknown = sorted(key for key in build if key not in _HONOURED and build[key])
+    if unknown:
+        raise InputError(f"{unknown[0]!r} is not supported in image builds", path=f"{where}.{unknown[0]}")
+    variant = pick_variant(extensions, stack)
+    context = os.path.normpath(variant.context or build.get("context") or ".")
+    arguments = {key: str(value) for key, value in {**(build.get("args") or {}), **variant.args}.items() if value is not None}
+    target = build.get("target", "") if variant.target is None else variant.target
+    inline = "" if variant.dockerfile else build.get("dockerfile_inline", "")
+    containerfile, text, outside = _containerfile(context, variant.dockerfile or build.get("dockerfile", ""), inline, where)
+    name = where if inline else os.path.join(context, containerfile) if not outside else outside
+    bases = parse_bases(text, arguments, target, path=name)
+    bootstrap = extensions.bootstrap if extensions else None
+    if bootstrap:
+        arguments = _with_base_argument(arguments, bootstrap, bases.defaults, bases.references, where)
+    for base in bases.references:
+        _check_reference(base, name)
+    in_context = "" if inline or outside else containerfile
+    memo = {} if memo is None else memo
+    if (context, in_context) not in memo:
+        memo[context, in_context] = digest_context(read_context(context, in_context, where), where)
+    reference = parse_reference(image, default_domain="localhost")
+    labels = {key: str(value) for key, value in (build.get("labels") or {}).items()}
+    spec = ImageSpec(
+        key=reference.name,
+        repository=reference.name,
+        context=context,
+        containerfile=containerfile,
+        containerfile_text="" if in_context else text,
+        arguments=arguments,
+        target=target or "",
+        platform=_platform(build, platform, where),
+        labels=labels,
+        tags=_tags(image, build.get("tags") or (), where),
+        bases=bases.references,
+        bootstrap=bootstrap,
+        pull_policy="always" if build.get("pull") or pull_policy == "always" else "missing",
+    )
+    return replace(spec, inputs=_inputs(spec, text, memo[context, in_context]))
+
+
+def pulled_spec(service_key: str, image: str, *, platform: str = "", pull_policy: str = "") -> ImageSpec:
+    """The image of a service without `build`. Raises InputError for a name or policy that means nothing."""
+    reference = _check_reference(image, f"{service_key}.image")
+    policy = pull_policy if pull_policy in ("always", "never") else _PULL_POLICIES.get(pull_policy)
+    if policy is None:
+        raise InputError(
+            f"pull_policy {pull_policy!r} is not supported",
+            path=f"{service_key}.pull_policy",
+            mend="Use always, missing or never.",
+        )
+    return ImageSpec(key=reference, repository=reference, build=False, platform=platform, pull_policy=policy)
+
+
+def add_spec(images: dict[str, ImageSpec], spec: ImageSpec, service_key: str = "", before: str = "") -> ImageSpec:
+    """Put `spec` into one host's images and return the one that counts for its key.
+
+    Two services may share an image. Raises InputError when they mean different images
+    by the same name; `before` says where the first one stands.
+    """
+    known = images.setdefault(spec.key, spec)
+    if known.build and spec.build and known.inputs != spec.inputs:
+        raise InputError(
+            f"image {spec.repository} is built from other inputs{f' by {before}' if before else ' elsewhere'} on this host",
+            path=service_key,
+            mend="Give one of the two another `image` name.",
+        )
+    return known
+
+
+def pick_variant(extensions: BuildExtensions | None, stack: str) -> BuildVariant:
+    """What differs in the build for `stack`: its own variant, the one it falls back to, or nothing."""
+    stacks = extensions.stacks if extensions else {}
+    for name in (stack, FALL_BACK.get(stack, "")):
+        if name in stacks:
+            return stacks[name]
+    return BuildVariant()
+
+
+def _containerfile(context: str, dockerfile: str, inline: str, where: str) -> tuple[str, str, str]:
+    """Its name in the sent context, its text, and its path when it lies outside the context."""
+    if inline:
+        return _INLINE, inline, ""
+    path = os.path.normpath(os.path.join(context, dockerfile or "Dockerfile"))
+    if dockerfile in ("", "Dockerfile") and not os.path.isfile(path):
+        # Podman's own name for it; Compose prints the default «Dockerfile» where the file said nothing.
+        other = os.path.join(context, "Containerfile")
+        path = other if os.path.isfile(other) else path
+    if not os.path.isdir(context):
+        raise InputError(f"build context {context} is not a directory", path=f"{where}.context")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            text = stream.read()
+    except (OSError, UnicodeDecodeError) as error:
+        cause = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"cannot read the Containerfile {path}: {cause}", path=f"{where}.dockerfile") from None
+    relative = os.path.relpath(path, context)
+    if relative.startswith(".."):
+        return _INLINE, text, path
+    return relative, text, ""
+
+
+def _with_base_argument(
+    arguments: dict[str, str], bootstrap: Bootstrap, defaults: Mapping[str, str], bases: tuple[str, ...], where: str
+) -> dict[str, str]:
+    """Arguments with the bootstrapped base's argument spelled out: the host does not read the Containerfile."""
+    wanted = arguments.get(bootstrap.argument, defaults.get(bootstrap.argument, ""))
+    if wanted not in bases:
+        raise InputError(
+            f"no FROM takes its image from the build argument {bootstrap.argument}",
+            path=f"{where}.x-bootstrap",
+            mend=f"Write «ARG {bootstrap.argument}=…» and «FROM ${{{bootstrap.argument}}}» in the Containerfile.",
+        )
+    return {**arguments, bootstrap.argument: wanted}
+
+
+def _platform(build: Mapping[str, t.Any], platform: str, where: str) -> str:
+    platforms = [str(entry) for entry in build.get("platforms") or ()]
+    if platform and platforms and platform not in platforms:
+        raise InputError(f"platform {platform} is not in build.platforms", path=f"{where}.platforms")
+    if not platform and len(platforms) > 1:
+        raise InputError(
+            "one image is built for one platform here",
+            path=f"{where}.platforms",
+            mend="Say which one with the service's `platform`.",
+        )
+    return platform or (platforms[0] if platforms else "")
+
+
+def _tags(image: str, further: t.Iterable[str], where: str) -> tuple[str, ...]:
+    """The tags the user wrote: the image name's own, if it has one, and build.tags."""
+    written = [image] if ":" in image.rpartition("/")[2] else []
+    result = []
+    for index, text in enumerate([*written, *further]):
+        try:
+            result.append(str(parse_reference(str(text), default_domain="localhost")))
+        except FleetError as error:
+            raise InputError(error.message, path=f"{where}.tags[{index}]", mend=error.mend) from None
+    return tuple(dict.fromkeys(result))
+
+
+def _check_reference(text: str, where: str) -> str:
+    try:
+        return str(parse_reference(text))
+    except FleetError as error:
+        raise InputError(error.message, path=where, mend=error.mend) from None
+
+
+def _inputs(spec: ImageSpec, containerfile: str, context_digest: str) -> str:
+    """sha256 (hex) over everything the controller knows. The name `1` leaves room for another way later."""
+    parts = [
+        1,
+        hashlib.sha256(containerfile.encode()).hexdigest(),
+        context_digest,
+        sorted(spec.arguments.items()),
+        spec.target,
+        spec.platform,
+        sorted(spec.labels.items()),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
