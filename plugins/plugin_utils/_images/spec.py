@@ -15,7 +15,7 @@ from dataclasses import replace
 from ...module_utils._engine.reference import parse_reference
 from ...module_utils._errors import FleetError, InputError
 from ...module_utils._image.spec import Bootstrap, ImageSpec
-from .._compose.model import BuildExtensions, BuildVariant
+from .._compose.spec import BuildExtensions, BuildVariant
 from .containerfile import parse_bases
 from .context import digest_context, read_context
 
