@@ -1,0 +1,151 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory's side of a plan: hosts, their engines, and which of them share a machine."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from ...module_utils._errors import InputError
+from .errors import Errors, nearest
+from .units import size
+
+ENGINES = ("docker", "podman")
+
+VARIABLES = (
+    "container_groups",
+    "container_engine",
+    "container_engine_url",
+    "container_link_address",
+    "container_environment",
+    "container_secrets",
+    "container_groups_dir",
+    "container_profiles",
+    "gpu_reserve",
+    "ansible_connection",
+    "ansible_host",
+    "ansible_port",
+    "inventory_dir",
+)
+"""All that a plan reads of a host; nothing else is templated."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """One inventory host, as far as a plan is concerned."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    engine: str = "podman"
+    engine_url: str = ""
+    machine: str = ""
+    """Equal on hosts that are the same machine: they share ports and, per engine, names."""
+    link_address: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    groups_dir: str = ""
+    profiles: tuple[str, ...] = ()
+    gpu_reserve: int = 0
+    inside: bool = True
+    """Inside the limit: may be changed, and must have facts."""
+    shared: bool = False
+    """Another host is the same machine, so project names start with this host's name."""
+
+    def project(self, group: str) -> str:
+        return f"{self.name}-{group}" if self.shared else group
+
+
+def read_hosts(variables: Mapping[str, Mapping[str, t.Any]], inside: t.Collection[str], errors: Errors) -> list[Host]:
+    """Hosts in the inventory's order. `variables`: host → the plain values of VARIABLES that are set."""
+    hosts = []
+    for name, values in variables.items():
+        with errors.collect():
+            hosts.append(_read_host(name, values, name in inside))
+    return _mark_shared(hosts)
+
+
+def _read_host(name: str, values: Mapping[str, t.Any], inside: bool) -> Host:
+    engine = _text(name, values, "container_engine") or "podman"
+    if engine not in ENGINES:
+        raise InputError(f"unknown engine {engine!r}", f"{name}: container_engine", nearest(engine, ENGINES))
+    url = _text(name, values, "container_engine_url")
+    groups_dir = _text(name, values, "container_groups_dir")
+    if not groups_dir:
+        groups_dir = f"{_text(name, values, 'inventory_dir') or '.'}/groups"
+    return Host(
+        name=name,
+        groups=_names(name, values, "container_groups"),
+        engine=engine,
+        engine_url=url,
+        machine=_machine(name, values, url),
+        link_address=_text(name, values, "container_link_address"),
+        environment=_strings(name, values, "container_environment"),
+        secrets=_strings(name, values, "container_secrets"),
+        groups_dir=groups_dir,
+        profiles=_names(name, values, "container_profiles"),
+        gpu_reserve=size(values.get("gpu_reserve") or 0, f"{name}: gpu_reserve"),
+        inside=inside,
+    )
+
+
+def _machine(name: str, values: Mapping[str, t.Any], url: str) -> str:
+    """What tells machines apart, from the inventory alone: a plan must not change with what answers today."""
+    parts = urlsplit(url)
+    if parts.scheme in ("tcp", "ssh", "http", "https") and parts.hostname:
+        return f"{parts.hostname}:{parts.port or parts.scheme}"
+    if _text(name, values, "ansible_connection").rpartition(".")[2] == "local":
+        return "local"
+    return f"{_text(name, values, 'ansible_host') or name}:{values.get('ansible_port') or 22}"
+
+
+def _mark_shared(hosts: list[Host]) -> list[Host]:
+    # The engine is left out on purpose: moving one of two hosts to another engine must not rename the
+    # other's projects and volumes.
+    machines = [host.machine for host in hosts]
+    return [
+        Host(**{**vars(host), "shared": machines.count(host.machine) > 1}) if host.groups else host for host in hosts
+    ]
+
+
+def _text(host: str, values: Mapping[str, t.Any], key: str) -> str:
+    value = values.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InputError(f"expected text, found {_kind(value)}", f"{host}: {key}")
+    return value
+
+
+def _names(host: str, values: Mapping[str, t.Any], key: str) -> tuple[str, ...]:
+    value = values.get(key)
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise InputError(f"expected a list of names, found {_kind(value)}", f"{host}: {key}")
+    return tuple(value)
+
+
+def _strings(host: str, values: Mapping[str, t.Any], key: str) -> dict[str, str]:
+    """A mapping to scalars; the value of a wrong one is never part of the message, it may be a secret."""
+    value = values.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InputError(f"expected a mapping, found {_kind(value)}", f"{host}: {key}")
+    result = {}
+    for name, content in value.items():
+        if isinstance(content, bool):
+            content = "true" if content else "false"
+        if not isinstance(content, (str, int, float)):
+            raise InputError(f"expected text or a number, found {_kind(content)}", f"{host}: {key}.{name}")
+        result[str(name)] = str(content)
+    return result
+
+
+def _kind(value: t.Any) -> str:
+    kinds = {dict: "a mapping", list: "a list", str: "text", bool: "a truth value", int: "a number", float: "a number"}
+    return kinds.get(type(value), "nothing" if value is None else type(value).__name__)
