@@ -215,8 +215,8 @@ def _nvidia_wsl(host: GpuHost, engine: EngineFacts, stack: Stack, devices: tuple
 
 
 def _labels(engine: EngineFacts) -> tuple[str, ...]:
-    """Podman with SELinux refuses device nodes to a confined container; without SELinux this changes nothing."""
-    return ("label=disable",) if engine.name == "podman" else ()
+    """SELinux refuses device nodes to a confined container (docs of nvidia-container-toolkit, Podman)."""
+    return ("label=disable",) if engine.selinux else ()
 
 
 def _no_toolkit(engine: EngineFacts) -> str:

@@ -90,6 +90,8 @@ class EngineFacts:
     cdi_devices: tuple[str, ...] = ()
     """CDI names that it can resolve, e.g. ``nvidia.com/gpu=all``."""
     runtimes: tuple[str, ...] = ()
+    selinux: bool = False
+    """Containers are confined by SELinux, which keeps device nodes from them."""
     declared: dict[str, int] = field(default_factory=dict)
     """GPU memory by uuid that running containers of ours declared."""
 

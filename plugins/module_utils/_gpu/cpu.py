@@ -1,0 +1,13 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stack that every host has."""
+
+from __future__ import annotations
+
+from .model import Stack
+from .view import Detected, HostView
+
+
+def detect(view: HostView) -> Detected:
+    return Detected(Stack("cpu", True, "every host can run containers without a GPU"))

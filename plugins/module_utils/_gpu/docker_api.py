@@ -1,0 +1,101 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Docker's two questions over its socket, with the standard library: what are you, who declared GPU memory.
+
+No Docker CLI and no SDK is needed for facts. Only plain ``unix://`` and ``tcp://`` are
+spoken here; ssh and TLS are the SDK's business (`_engine/docker.py`).
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import typing as t
+from urllib.parse import quote, urlsplit
+
+from .probe import CommandResult, find_program
+
+TIMEOUT = 5.0
+UNREACHABLE = 1
+NOT_ASKED = 95
+"""Exit status for URLs that this file does not speak (ENOTSUP)."""
+
+
+def default_url() -> str:
+    """DOCKER_HOST, the rootful socket, else the user's rootless or Desktop socket if there is one."""
+    if os.environ.get("DOCKER_HOST"):
+        return os.environ["DOCKER_HOST"]
+    home = os.path.expanduser("~")
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    rootful = "/var/run/docker.sock"
+    # Sources: moby rootless documentation; Docker Desktop FAQs (sockets on Linux and Mac).
+    others = (f"{runtime}/docker.sock", f"{home}/.docker/run/docker.sock", f"{home}/.docker/desktop/docker.sock")
+    candidates = (rootful, *others) if os.access(rootful, os.W_OK) else (*others, rootful)
+    return "unix://" + next((path for path in candidates if os.path.exists(path)), rootful)
+
+
+def info(url: str) -> CommandResult | None:
+    """What ``docker info`` prints as JSON. None when there is neither a socket nor a daemon program nor a URL."""
+    target = url or default_url()
+    if not url and not _installed(target):
+        return None
+    return _get(target, "/info")
+
+
+def declared(url: str) -> CommandResult | None:
+    """A line of the GPU memory label for each running container that has one."""
+    filters = quote(json.dumps({"label": ["org.gpu-fleet.vram"], "status": ["running"]}))
+    answer = _get(url or default_url(), f"/containers/json?filters={filters}")
+    if answer.rc != 0:
+        return answer
+    try:
+        labels = [entry["Labels"]["org.gpu-fleet.vram"] for entry in json.loads(answer.stdout)]
+    except (ValueError, KeyError, TypeError) as error:
+        return CommandResult(UNREACHABLE, "", f"the list of containers is not understood: {error}")
+    return CommandResult(0, "".join(f"{label}\n" for label in labels))
+
+
+def _installed(target: str) -> bool:
+    if target.startswith("unix://") and not os.path.exists(target[len("unix://") :]):
+        return find_program("dockerd") is not None
+    return True
+
+
+def _get(url: str, path: str) -> CommandResult:
+    connection = _connection(url)
+    if connection is None:
+        return CommandResult(NOT_ASKED, "", f"{urlsplit(url).scheme}:// is asked by the container_groups module")
+    try:
+        connection.request("GET", path, headers={"Host": "docker"})
+        response = connection.getresponse()
+        body = response.read().decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException) as error:
+        return CommandResult(UNREACHABLE, "", f"{url} does not answer: {error}")
+    finally:
+        connection.close()
+    if response.status != http.client.OK:
+        return CommandResult(UNREACHABLE, "", f"{url} answered {response.status}: {body.strip()}")
+    return CommandResult(0, body)
+
+
+def _connection(url: str) -> http.client.HTTPConnection | None:
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return _UnixConnection(parts.path)
+    if parts.scheme in ("tcp", "http") and not os.environ.get("DOCKER_TLS_VERIFY"):
+        return http.client.HTTPConnection(parts.hostname or "localhost", parts.port or 2375, timeout=TIMEOUT)
+    return None
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("docker", timeout=TIMEOUT)
+        self._path = path
+
+    def connect(self) -> t.Any:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)

@@ -1,0 +1,171 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engines of a host say about themselves.
+
+Docker is asked over its socket, Podman by one `podman info` (about 350 ms), both at the
+same time; who declared GPU memory is asked only where there is a GPU.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import typing as t
+
+from .findings import Finding, finding
+from .model import EngineFacts
+from .probe import CommandResult, Reader
+
+PODMAN_INFO = ("podman", "info", "--format", "json")
+PODMAN_DECLARED = ("podman", "ps", "--filter", "label=org.gpu-fleet.vram", "--format", "json")
+CDI_DIRS = ("/etc/cdi", "/var/run/cdi")
+NOT_ASKED = 95
+
+
+def probe_engines(
+    reader: Reader, names: t.Sequence[str], url: str = "", with_declared: bool = False
+) -> tuple[dict[str, EngineFacts], list[Finding]]:
+    """Facts of the named engines (docker, podman), asked concurrently. url: Docker's, empty for its default."""
+    answers: dict[str, tuple[EngineFacts, list[Finding]]] = {}
+
+    def ask(name: str) -> None:
+        answers[name] = _PROBES[name](reader, url, with_declared)
+
+    threads = [threading.Thread(target=ask, args=(name,)) for name in names[1:]]
+    for thread in threads:
+        thread.start()
+    for name in names[:1]:
+        ask(name)
+    for thread in threads:
+        thread.join()
+    return {name: answers[name][0] for name in names}, [found for name in names for found in answers[name][1]]
+
+
+def _docker(reader: Reader, url: str, with_declared: bool) -> tuple[EngineFacts, list[Finding]]:
+    result = reader.docker_info(url)
+    if result is None:
+        return EngineFacts("docker", reason="not installed", url=url), []
+    facts, found = _read("docker", result, _docker_facts)
+    if facts.ready and with_declared:
+        answer = reader.docker_declared(url)
+        lines = answer.stdout.splitlines() if answer is not None and answer.rc == 0 else []
+        facts = _with(facts, declared=add_declared(lines))
+    return _with(facts, url=url), found
+
+
+def _podman(reader: Reader, url: str, with_declared: bool) -> tuple[EngineFacts, list[Finding]]:
+    result = reader.command(PODMAN_INFO, timeout=30.0)
+    if result is None:
+        return EngineFacts("podman", reason="not installed", cdi_dirs=CDI_DIRS), []
+    machine_id = (reader.file("/etc/machine-id") or "").strip()
+    facts, found = _read("podman", result, lambda data: _podman_facts(data, machine_id))
+    if facts.ready and with_declared:
+        answer = reader.command(PODMAN_DECLARED, timeout=30.0)
+        facts = _with(facts, declared=add_declared(_podman_labels(answer)))
+    return facts, found
+
+
+_PROBES: dict[str, t.Callable[[Reader, str, bool], tuple[EngineFacts, list[Finding]]]] = {"docker": _docker, "podman": _podman}
+
+
+def _read(name: str, result: CommandResult, parse: t.Callable[[dict[str, t.Any]], EngineFacts]) -> tuple[EngineFacts, list[Finding]]:
+    probe = f"{name} info"
+    if result.rc != 0:
+        reason = _last_line(result.stderr) or _last_line(result.stdout) or f"{probe} failed with status {result.rc}"
+        found = [] if result.rc == NOT_ASKED else [finding("engine-failed", f"{name}: {reason}", probe)]
+        return EngineFacts(name, installed=True, reason=reason), found
+    try:
+        data = json.loads(result.stdout)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        reason = f"{probe} answered something that is not JSON"
+        return EngineFacts(name, installed=True, reason=reason), [finding("engine-failed", f"{name}: {reason}", probe)]
+    return parse(data), []
+
+
+def _docker_facts(data: dict[str, t.Any]) -> EngineFacts:
+    """From Docker's /info (moby api types/system Info). An unreachable daemon shows as ServerErrors."""
+    errors = _texts(data.get("ServerErrors"))
+    if errors or not data.get("ServerVersion"):
+        return EngineFacts("docker", installed=True, reason=errors[0] if errors else "the daemon does not answer")
+    options = _texts(data.get("SecurityOptions"))
+    desktop = data.get("OperatingSystem") == "Docker Desktop" or data.get("Name") == "docker-desktop"
+    discovered = [_text(entry.get("ID")) for entry in _list(data.get("DiscoveredDevices")) if isinstance(entry, dict)]
+    return EngineFacts(
+        "docker",
+        installed=True,
+        ready=True,
+        version=_text(data.get("ServerVersion")),
+        id=_text(data.get("ID")),
+        rootless=any("rootless" in option for option in options),
+        flavour="desktop" if desktop else "engine",
+        cdi_dirs=tuple(_texts(data.get("CDISpecDirs"))),
+        # docker.com/gpu=webgpu is Docker Desktop's own and no GPU for containers.
+        cdi_devices=tuple(sorted(name for name in discovered if name and not name.startswith("docker.com/"))),
+        runtimes=tuple(sorted(_texts(list(_mapping(data.get("Runtimes")))))),
+        selinux=any("selinux" in option for option in options),
+    )
+
+
+def _podman_facts(data: dict[str, t.Any], machine_id: str) -> EngineFacts:
+    host, store, version = _mapping(data.get("host")), _mapping(data.get("store")), _mapping(data.get("version"))
+    security = _mapping(host.get("security"))
+    return EngineFacts(
+        "podman",
+        installed=True,
+        ready=True,
+        version=_text(version.get("Version")),
+        id=f"{machine_id}:{_text(store.get('graphRoot'))}",
+        rootless=security.get("rootless") is True,
+        cdi_dirs=CDI_DIRS,
+        runtimes=tuple(filter(None, [_text(_mapping(host.get("ociRuntime")).get("name"))])),
+        selinux=security.get("selinuxEnabled") is True,
+    )
+
+
+def _podman_labels(result: CommandResult | None) -> list[str]:
+    try:
+        entries = json.loads(result.stdout) if result is not None and result.rc == 0 else []
+    except (ValueError, RecursionError):
+        return []
+    return [_text(_mapping(_mapping(entry).get("Labels")).get("org.gpu-fleet.vram")) for entry in _list(entries)]
+
+
+def add_declared(labels: t.Iterable[str]) -> dict[str, int]:
+    """Sums ``uuid=bytes,uuid=bytes`` labels by uuid; parts of another form are left out."""
+    total: dict[str, int] = {}
+    for label in labels:
+        for part in label.split(","):
+            uuid, _equals, number = part.strip().rpartition("=")
+            if uuid and number.isascii() and number.isdigit():
+                total[uuid] = total.get(uuid, 0) + int(number)
+    return total
+
+
+def _with(facts: EngineFacts, **changes: t.Any) -> EngineFacts:
+    import dataclasses
+
+    return dataclasses.replace(facts, **changes)
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def _text(value: t.Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _list(value: t.Any) -> list[t.Any]:
+    return value if isinstance(value, list) else []
+
+
+def _texts(value: t.Any) -> list[str]:
+    return [entry for entry in _list(value) if isinstance(entry, str)]
+
+
+def _mapping(value: t.Any) -> dict[str, t.Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,64 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts the stacks together. A further stack is one more file and one more line in STACKS."""
+
+from __future__ import annotations
+
+from . import cpu, view
+from .findings import Finding, finding
+from .model import EngineFacts, GpuHost, Stack
+from .platform import detect as detect_platform
+from .probe import Reader
+
+STACKS = (cpu,)
+"""Files with ``detect(view) -> Detected``; vendor compute stacks before general ones."""
+
+USED_VENDORS: tuple[str, ...] = ()
+"""Vendors that some stack's file answers for; cards of others are named in a finding."""
+
+
+def describe(reader: Reader, engines: dict[str, EngineFacts] | None = None) -> GpuHost:
+    """The host a reader shows. Never raises for what a host or a snapshot may hold."""
+    platform = detect_platform(reader)
+    looked = view.look(reader, platform)
+    detected = [entry.detect(looked) for entry in STACKS]
+    stacks = [entry.stack for entry in detected if entry.stack is not None]
+    findings = [found for entry in detected for found in entry.findings]
+    findings += _unused(looked) + _platform_findings(platform)
+    return GpuHost(platform, rank(stacks), engines or {}, tuple(findings))
+
+
+def rank(stacks: list[Stack]) -> tuple[Stack, ...]:
+    """Best first: ready, in the order of STACKS' kinds, discrete before integrated, more memory, cpu last."""
+
+    def key(stack: Stack) -> tuple[bool, bool, bool, int]:
+        integrated = bool(stack.devices) and all(device.integrated for device in stack.devices)
+        memory = max((device.memory_bytes or 0 for device in stack.devices), default=0)
+        return (stack.name == "cpu", not stack.ready, integrated, -memory)
+
+    return tuple(sorted(stacks, key=key))
+
+
+def _unused(looked: view.HostView) -> list[Finding]:
+    """Cards nobody answers for. Silence would look like «no GPU»."""
+    findings = []
+    for card in looked.cards:
+        where = f"/sys/bus/pci/devices/{card.bus_id}"
+        label = f"{view.VENDORS.get(card.vendor, card.vendor or 'a')} GPU at {card.bus_id}"
+        if card.driver == "vfio-pci":
+            findings.append(finding("gpu-passed-through", f"The {label} is bound to vfio-pci", where))
+        elif card.vendor not in USED_VENDORS and card.driver not in view.NO_GPU_DRIVERS:
+            driver = f"driver {card.driver}" if card.driver else "no driver"
+            findings.append(finding("gpu-not-used", f"There is an {label} ({driver})", where))
+    return findings
+
+
+def _platform_findings(platform: str) -> list[Finding]:
+    if platform == "wsl1":
+        return [finding("wsl1", "This distribution runs under WSL1", "/proc/sys/kernel/osrelease")]
+    if platform == "jetson":
+        return [finding("gpu-not-used", "There is a Jetson's integrated GPU", "/etc/nv_tegra_release")]
+    if platform == "macos":
+        return [finding("gpu-not-used", "There is a Mac's GPU, which containers reach only through a virtual machine", "system")]
+    return []

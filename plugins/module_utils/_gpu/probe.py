@@ -1,0 +1,171 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only thing that reads a host.
+
+Everything else asks a `Reader`; `HostReader` is this host, `snapshot.py` has the
+reader that replays a recorded one. No method raises: what is not there, or may not be
+read, is None.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import stat
+import typing as t
+from dataclasses import dataclass
+
+FILE_LIMIT = 1 << 20
+"""No file that detection reads is longer; a longer one is cut."""
+
+
+@dataclass(frozen=True)
+class Node:
+    kind: str
+    """char or block."""
+    major: int
+    minor: int
+    mode: str
+    """Octal permission bits, e.g. ``0660``."""
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    rc: int
+    """Negative: killed by that signal; 124: it took too long."""
+    stdout: str = ""
+    stderr: str = ""
+
+
+class Reader(t.Protocol):
+    """A host as detection sees it."""
+
+    def system(self) -> str:
+        """Linux or Darwin."""
+
+    def machine(self) -> str:
+        """x86_64, aarch64, …"""
+
+    def file(self, path: str) -> str | None: ...
+
+    def directory(self, path: str) -> tuple[str, ...] | None:
+        """Sorted names of the entries."""
+
+    def node(self, path: str) -> Node | None:
+        """A device node; None for anything else."""
+
+    def link(self, path: str) -> str | None: ...
+
+    def command(self, argv: t.Sequence[str], timeout: float = 10.0) -> CommandResult | None:
+        """Run a program; None when it is not installed."""
+
+    def nvml(self) -> dict[str, t.Any] | None:
+        """NVML's answers (see `nvml.py`); None when the library or its Python binding is missing."""
+
+    def docker_info(self, url: str) -> CommandResult | None:
+        """stdout: the JSON of ``docker info --format {{json .}}``. None: Docker is not installed."""
+
+    def docker_declared(self, url: str) -> CommandResult | None:
+        """stdout: a line of ``uuid=bytes,…`` for each running container that declared GPU memory."""
+
+
+DOCKER_INFO = ("docker", "info", "--format", "{{json .}}")
+DOCKER_DECLARED = ("docker", "ps", "--filter", "label=org.gpu-fleet.vram", "--format", '{{.Label "org.gpu-fleet.vram"}}')
+
+SEARCH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/opt/homebrew/bin", "/snap/bin")
+"""Searched after PATH: Ansible's, sudo's and root's PATH are often shorter than a person's."""
+
+
+class HostReader:
+    """This host. `pynvml` is injected by tests; by default the installed module is used."""
+
+    def __init__(self, pynvml: t.Any = None) -> None:
+        self._pynvml = pynvml
+
+    def system(self) -> str:
+        return platform.system()
+
+    def machine(self) -> str:
+        return platform.machine()
+
+    def file(self, path: str) -> str | None:
+        try:
+            with open(path, "rb") as handle:
+                return handle.read(FILE_LIMIT).decode("utf-8", "replace")
+        except OSError:
+            return None
+
+    def directory(self, path: str) -> tuple[str, ...] | None:
+        try:
+            return tuple(sorted(os.listdir(path)))
+        except OSError:
+            return None
+
+    def node(self, path: str) -> Node | None:
+        try:
+            found = os.stat(path)
+        except OSError:
+            return None
+        if stat.S_ISCHR(found.st_mode):
+            kind = "char"
+        elif stat.S_ISBLK(found.st_mode):
+            kind = "block"
+        else:
+            return None
+        mode = f"{stat.S_IMODE(found.st_mode):04o}"
+        return Node(kind, os.major(found.st_rdev), os.minor(found.st_rdev), mode, found.st_uid, found.st_gid)
+
+    def link(self, path: str) -> str | None:
+        try:
+            return os.readlink(path)
+        except OSError:
+            return None
+
+    def command(self, argv: t.Sequence[str], timeout: float = 10.0) -> CommandResult | None:
+        program = find_program(argv[0])
+        if program is None:
+            return None
+        import subprocess
+
+        # Tools translate messages and numbers; detection reads the C locale's.
+        environment = {**os.environ, "LC_ALL": "C"}
+        try:
+            done = subprocess.run(
+                [program, *argv[1:]], stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, env=environment, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return CommandResult(124, "", f"no answer within {timeout:g} s")
+        except OSError as error:
+            return CommandResult(126, "", str(error))
+        return CommandResult(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+
+    def nvml(self) -> dict[str, t.Any] | None:
+        from .nvml import ask, load
+
+        binding = self._pynvml or load()
+        return None if binding is None else ask(binding)
+
+    def docker_info(self, url: str) -> CommandResult | None:
+        from .docker_api import info
+
+        return info(url)
+
+    def docker_declared(self, url: str) -> CommandResult | None:
+        from .docker_api import declared
+
+        return declared(url)
+
+
+def find_program(name: str) -> str | None:
+    """Absolute path of a program, searched in PATH and then where systems keep theirs."""
+    if "/" in name:
+        return name if os.access(name, os.X_OK) and os.path.isfile(name) else None
+    directories = [entry for entry in os.environ.get("PATH", "").split(":") if entry.startswith("/")]
+    for directory in (*directories, *SEARCH):
+        candidate = f"{directory}/{name}"
+        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
+            return candidate
+    return None

@@ -1,0 +1,237 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Snapshots: everything the probe read on a host, as one JSON value that can be replayed.
+
+Format 1 (see DESIGN «Snapshots»). Absent means not on that host. Replaying is lenient:
+an entry of a wrong shape counts as absent and is remembered in `damage`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+from .._errors import InputError
+from .findings import Finding, finding
+from .probe import DOCKER_DECLARED, DOCKER_INFO, CommandResult, Node, Reader
+
+ENVIRONMENT = ("container", "WSL_DISTRO_NAME", "WSL_INTEROP", "XDG_RUNTIME_DIR", "DISPLAY", "WAYLAND_DISPLAY", "NVIDIA_VISIBLE_DEVICES",
+               "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "PATH", "LANG")
+"""Variables that a snapshot keeps; everything else may be a secret."""
+
+CREDENTIALS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s\"'@]+@")
+
+
+def strip_credentials(text: str) -> str:
+    """URLs without user and password: ``http://me:pw@proxy:1`` → ``http://proxy:1``."""
+    return CREDENTIALS.sub(r"\1", text)
+
+
+def key_of(argv: t.Sequence[str]) -> str:
+    """A command's key: its words, the program by its bare name."""
+    return " ".join([argv[0].rpartition("/")[2], *argv[1:]])
+
+
+class RecordingReader:
+    """Passes every question on and keeps the answer."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._files: dict[str, str] = {}
+        self._directories: dict[str, list[str]] = {}
+        self._nodes: dict[str, dict[str, t.Any]] = {}
+        self._links: dict[str, str] = {}
+        self._commands: dict[str, dict[str, t.Any]] = {}
+        self._nvml: dict[str, t.Any] | None = None
+
+    def snapshot(self) -> dict[str, t.Any]:
+        """What was asked so far, in Format 1, without secrets."""
+        made = {
+            "snapshot": 1,
+            "system": self.system(),
+            "machine": self.machine(),
+            "files": self._files,
+            "directories": self._directories,
+            "nodes": self._nodes,
+            "links": self._links,
+            "commands": self._commands,
+        }
+        return made if self._nvml is None else {**made, "nvml": self._nvml}
+
+    def system(self) -> str:
+        return self._reader.system()
+
+    def machine(self) -> str:
+        return self._reader.machine()
+
+    def file(self, path: str) -> str | None:
+        text = self._reader.file(path)
+        if text is not None:
+            self._files[path] = _allowed(text) if path.endswith("/environ") else strip_credentials(text)
+        return text
+
+    def directory(self, path: str) -> tuple[str, ...] | None:
+        names = self._reader.directory(path)
+        if names is not None:
+            self._directories[path] = list(names)
+        return names
+
+    def node(self, path: str) -> Node | None:
+        node = self._reader.node(path)
+        if node is not None:
+            self._nodes[path] = {**vars(node)}
+        return node
+
+    def link(self, path: str) -> str | None:
+        target = self._reader.link(path)
+        if target is not None:
+            self._links[path] = target
+        return target
+
+    def command(self, argv: t.Sequence[str], timeout: float = 10.0) -> CommandResult | None:
+        return self._kept(key_of(argv), self._reader.command(argv, timeout))
+
+    def nvml(self) -> dict[str, t.Any] | None:
+        self._nvml = self._reader.nvml()
+        return self._nvml
+
+    def docker_info(self, url: str) -> CommandResult | None:
+        return self._kept(key_of(DOCKER_INFO), self._reader.docker_info(url))
+
+    def docker_declared(self, url: str) -> CommandResult | None:
+        return self._kept(key_of(DOCKER_DECLARED), self._reader.docker_declared(url))
+
+    def _kept(self, key: str, result: CommandResult | None) -> CommandResult | None:
+        if result is not None:
+            self._commands[key] = {
+                "rc": result.rc,
+                "stdout": strip_credentials(result.stdout),
+                "stderr": strip_credentials(result.stderr),
+            }
+        return result
+
+
+class ReplayReader:
+    """A recorded host. `damage` lists what could not be used."""
+
+    def __init__(self, data: t.Any) -> None:
+        self.damage: list[str] = []
+        data = self._shaped(data, dict, "the snapshot") or {}
+        if data.get("snapshot") != 1:
+            self.damage.append(f"format {data.get('snapshot')!r} instead of 1")
+        self._system = self._shaped(data.get("system", "Linux"), str, "system") or "Linux"
+        self._machine = self._shaped(data.get("machine", ""), str, "machine") or ""
+        parts = {name: self._shaped(data.get(name, {}), dict, name) or {} for name in ("files", "directories", "nodes", "links", "commands")}
+        self._files = self._entries("files", parts["files"], lambda entry: entry if isinstance(entry, str) else None)
+        self._links = self._entries("links", parts["links"], lambda entry: entry if isinstance(entry, str) else None)
+        self._nodes = self._entries("nodes", parts["nodes"], _node)
+        self._directories = self._entries("directories", parts["directories"], _names)
+        commands = self._entries("commands", parts["commands"], _result)
+        self._commands = {key_of(key.split() or [key]): result for key, result in commands.items()}
+        self._nvml = self._shaped(data["nvml"], dict, "nvml") if data.get("nvml") is not None else None
+
+    def findings(self) -> list[Finding]:
+        if not self.damage:
+            return []
+        shown = "; ".join(self.damage[:5]) + ("; …" if len(self.damage) > 5 else "")
+        return [finding("snapshot-damaged", f"Parts of the snapshot cannot be used: {shown}", "snapshot")]
+
+    def system(self) -> str:
+        return self._system
+
+    def machine(self) -> str:
+        return self._machine
+
+    def file(self, path: str) -> str | None:
+        return self._files.get(path)
+
+    def directory(self, path: str) -> tuple[str, ...] | None:
+        """The recorded list, completed by every path below it that stands elsewhere in the snapshot."""
+        base = path.rstrip("/") + "/"
+        below = {
+            key[len(base) :].partition("/")[0]
+            for part in (self._files, self._links, self._nodes, self._directories)
+            for key in part
+            if key.startswith(base) and key != base
+        }
+        listed = self._directories.get(path)
+        if listed is None and not below:
+            return None
+        return tuple(sorted({*(listed or ()), *below} - {""}))
+
+    def node(self, path: str) -> Node | None:
+        return self._nodes.get(path)
+
+    def link(self, path: str) -> str | None:
+        return self._links.get(path)
+
+    def command(self, argv: t.Sequence[str], timeout: float = 10.0) -> CommandResult | None:
+        return self._commands.get(key_of(argv))
+
+    def nvml(self) -> dict[str, t.Any] | None:
+        return self._nvml
+
+    def docker_info(self, url: str) -> CommandResult | None:
+        return self.command(DOCKER_INFO)
+
+    def docker_declared(self, url: str) -> CommandResult | None:
+        return self.command(" ".join(DOCKER_DECLARED).split())
+
+    def _shaped(self, value: t.Any, kind: type, name: str) -> t.Any:
+        if isinstance(value, kind):
+            return value
+        self.damage.append(f"{name} is not a {'text' if kind is str else 'mapping'}")
+        return None
+
+    def _entries(self, part: str, content: dict[t.Any, t.Any], parse: t.Callable[[t.Any], t.Any]) -> dict[str, t.Any]:
+        good = {}
+        for key, entry in content.items():
+            value = parse(entry)
+            if value is None or not isinstance(key, str):
+                self.damage.append(f"{part}: {key}")
+            else:
+                good[key] = value
+        return good
+
+
+def load(path: str) -> t.Any:
+    """The JSON of a snapshot file; text that is no JSON is returned as it is and counts as damaged. InputError: no file."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as handle:
+            text = handle.read()
+    except OSError as error:
+        raise InputError(f"the snapshot cannot be read: {error.strerror}", path) from error
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _node(entry: t.Any) -> Node | None:
+    if not isinstance(entry, dict):
+        return None
+    try:
+        return Node(
+            str(entry.get("kind", "char")), int(entry.get("major", 0)), int(entry.get("minor", 0)),
+            str(entry.get("mode", "0600")), int(entry.get("uid", 0)), int(entry.get("gid", 0)),
+        )
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _names(entry: t.Any) -> tuple[str, ...] | None:
+    return tuple(entry) if isinstance(entry, list) and all(isinstance(name, str) for name in entry) else None
+
+
+def _result(entry: t.Any) -> CommandResult | None:
+    if not isinstance(entry, dict) or not isinstance(entry.get("rc"), int):
+        return None
+    texts = entry.get("stdout", ""), entry.get("stderr", "")
+    return CommandResult(entry["rc"], *texts) if all(isinstance(text, str) for text in texts) else None
+
+
+def _allowed(text: str) -> str:
+    kept = [entry for entry in text.split("\0") if entry.partition("=")[0] in ENVIRONMENT]
+    return "\0".join(strip_credentials(entry) for entry in kept)
