@@ -1,0 +1,188 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes a base image's root file system from a distribution's mirror, where no registry can be reached.
+
+`mmdebstrap` does the work. The archive is kept in the cache directory under the
+digest of its recipe, so that it is made once per machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import typing as t
+from collections import deque
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from .._errors import EngineError, InputError
+from .identity import architecture, recipe_digest
+from .spec import Bootstrap
+
+_LAST_LINES = 20
+_ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)")
+
+# Documentation is of no use in a base and a third of its size; the licences stay.
+_SMALLER = (
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--dpkgopt=path-exclude=/usr/share/info/*",
+)
+
+
+@dataclass(frozen=True)
+class Mirror:
+    uri: str
+    signed_by: str = ""
+    """Keyring file, when the host's sources name one."""
+
+
+def base_archive(
+    recipe: Bootstrap, cache_dir: str, platform: str = "", on_line: t.Callable[[str], None] | None = None
+) -> tuple[str, bool]:
+    """Path of the recipe's root file system archive and whether it was made just now.
+
+    Raises EngineError when mmdebstrap is not there or fails, InputError when no mirror is known.
+    """
+    debian = architecture(platform)
+    digest = recipe_digest(recipe, debian)
+    path = os.path.join(cache_dir, f"base-{digest}.tar")
+    try:
+        os.makedirs(cache_dir, mode=0o755, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the cache directory: {error.strerror}", path=cache_dir) from None
+    # Two inventory hosts may be this one machine: the second waits and finds it made.
+    with _locked(f"{path}.lock"):
+        if os.path.exists(path):
+            return path, False
+        _make(recipe, debian, path, on_line or (lambda line: None))
+    return path, True
+
+
+def _make(recipe: Bootstrap, debian: str, path: str, on_line: t.Callable[[str], None]) -> None:
+    program = shutil.which("mmdebstrap")
+    if program is None:
+        raise EngineError(
+            f"the base {recipe.suite} has to be made from a mirror, and mmdebstrap is not installed",
+            mend="Run the playbook prepare.yml, or «apt-get install mmdebstrap», on this host.",
+        )
+    mirror = Mirror(recipe.mirror, host_mirror().signed_by) if recipe.mirror else host_mirror()
+    if not mirror.uri:
+        raise InputError(
+            "no mirror is known: this host's apt sources name none", mend="Give `mirror` in the bootstrap recipe."
+        )
+    if urlsplit(mirror.uri).username:
+        # The sources stay in the image for later builds, so the password would as well.
+        raise InputError("the mirror's address carries a password", mend="Put it into /etc/apt/auth.conf.d instead.")
+    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".base-", suffix=".tar")
+    os.close(descriptor)
+    try:
+        argv = command(recipe, debian, temporary, program)
+        status, lines = _run(argv, sources(mirror, recipe.suite), on_line)
+        if status:
+            raise EngineError(f"mmdebstrap ended with status {status}:\n" + "\n".join(lines))
+        os.chmod(temporary, 0o644)
+        os.rename(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def command(recipe: Bootstrap, debian: str, destination: str, program: str = "mmdebstrap") -> list[str]:
+    """The argv that writes the archive; it reads the apt sources from its standard input."""
+    argv = [program, "--format=tar", f"--variant={recipe.variant}", f"--architectures={debian}", *_SMALLER]
+    if recipe.packages:
+        argv.append(f"--include={','.join(sorted(set(recipe.packages)))}")
+    return [*argv, recipe.suite, destination, "-"]
+
+
+def sources(mirror: Mirror, suite: str) -> str:
+    """One line for apt's sources.list. Ubuntu keeps most of what Debian calls main in universe."""
+    components = "main universe" if "ubuntu" in mirror.uri else "main"
+    options = f"[signed-by={mirror.signed_by}] " if mirror.signed_by else ""
+    return f"deb {options}{mirror.uri} {suite} {components}\n"
+
+
+def host_mirror(apt_dir: str = "/etc/apt") -> Mirror:
+    """The first mirror of binary packages in the host's apt sources that is not for security updates alone.
+
+    Empty when there is none. Formats: sources.list(5), one-line and deb822.
+    """
+    one_line = [os.path.join(apt_dir, "sources.list"), *sorted(glob.glob(os.path.join(apt_dir, "sources.list.d/*.list")))]
+    found = []
+    for path in one_line:
+        found.extend(_from_lines(_read(path)))
+    for path in sorted(glob.glob(os.path.join(apt_dir, "sources.list.d/*.sources"))):
+        found.extend(_from_deb822(_read(path)))
+    return next((mirror for mirror in found if "security" not in mirror.uri), Mirror(""))
+
+
+def _from_lines(text: str) -> t.Iterator[Mirror]:
+    for line in text.splitlines():
+        match = _ONE_LINE.match(line.strip())
+        if match and "security" not in match["suite"] and not match["uri"].startswith(("cdrom:", "file:")):
+            options = dict(option.partition("=")[::2] for option in (match["options"] or "").split())
+            yield Mirror(match["uri"], options.get("signed-by", ""))
+
+
+def _from_deb822(text: str) -> t.Iterator[Mirror]:
+    for stanza in re.split(r"\n\s*\n", text):
+        fields: dict[str, str] = {}
+        name = ""
+        for line in stanza.splitlines():
+            if line.startswith("#"):
+                continue
+            if line[:1].isspace():
+                fields[name] = f"{fields.get(name, '')} {line.strip()}"
+            else:
+                name, _colon, value = line.partition(":")
+                name = name.strip().lower()
+                fields[name] = value.strip()
+        suites = fields.get("suites", "").split()
+        usable = "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() != "no"
+        if usable and any("security" not in suite for suite in suites):
+            signed_by = fields.get("signed-by", "")
+            for uri in fields.get("uris", "").split()[:1]:
+                # An embedded key (not a path) cannot be written on one line; apt's trusted keys then serve.
+                yield Mirror(uri, signed_by if signed_by.startswith("/") and " " not in signed_by else "")
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the apt sources: {error}", path=path) from None
+
+
+def _run(argv: list[str], text: str, on_line: t.Callable[[str], None]) -> tuple[int, list[str]]:
+    """Run with `text` on standard input: exit status and the last lines it wrote."""
+    lines: deque[str] = deque(maxlen=_LAST_LINES)
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        stdin, stdout = t.cast(t.IO[str], process.stdin), t.cast(t.IO[str], process.stdout)
+        stdin.write(text)
+        stdin.close()
+        for line in stdout:
+            lines.append(line.rstrip())
+            on_line(line.rstrip())
+    return process.returncode, list(lines)
+
+
+@contextlib.contextmanager
+def _locked(path: str) -> t.Iterator[None]:
+    with open(path, "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,256 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gets the images of a plan onto one engine: pulls, bootstraps a base, builds. Only ever adds.
+
+What is there already is left alone; the builder is not called for it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+from collections import deque
+from dataclasses import dataclass
+
+from .._engine.base import Engine, ObservedImage
+from .._engine.reference import parse_reference
+from .._errors import EngineError, FleetError, InputError, raise_all
+from .._group import labels
+from .archive import unpacked
+from .bootstrap import base_archive
+from .identity import (
+    ImageState,
+    architecture,
+    bootstrap_reference,
+    find_base,
+    join_bases,
+    recipe_digest,
+    replaceable_base,
+    resolve,
+    to_stage,
+)
+from .spec import Bootstrap, ImageSpec
+
+_LAST_LINES = 30
+
+Events = t.Callable[[dict[str, t.Any]], None]
+
+
+@dataclass(frozen=True)
+class Done:
+    """One thing that was done for an image, or would be done in check mode."""
+
+    reference: str
+    action: str
+    """present, pulled, built, tagged or bootstrapped."""
+    reason: str
+    seconds: float = 0.0
+    key: str = ""
+    """Of the plan; empty for a base that was needed on the way."""
+    context_needed: bool = False
+    """Check mode: building it takes the context."""
+
+    @property
+    def changed(self) -> bool:
+        return self.action != "present"
+
+
+def plan_images(specs: t.Iterable[ImageSpec], images: t.Sequence[ObservedImage]) -> list[Done]:
+    """What `stage_images` would do, as far as it can be known before a base was pulled."""
+    result = []
+    for spec in specs:
+        state = resolve(spec, images)
+        named = state.reference or f"{spec.repository}:(known once its base is there)"
+        if state.present:
+            result.append(Done(named, "tagged" if _missing_tags(spec, state, images) else "present", state.reason, key=spec.key))
+        elif spec.build:
+            result.extend(_plan_bases(spec, state, images))
+            result.append(Done(named, "built", state.reason, key=spec.key, context_needed=True))
+        else:
+            _refuse_never(spec)
+            result.append(Done(named, "pulled", state.reason, key=spec.key))
+    return result
+
+
+def _plan_bases(spec: ImageSpec, state: ImageState, images: t.Sequence[ObservedImage]) -> t.Iterator[Done]:
+    for base in spec.bases:
+        if find_base(base, images) or (state.stand_in and base == replaceable_base(spec)):
+            continue
+        recipe = spec.bootstrap if base == replaceable_base(spec) else None
+        if recipe is not None and not recipe.pull:
+            yield Done(_stand_in(spec, recipe), "bootstrapped", f"stands in for {base}, which is not there")
+        else:
+            reason = "base is not there" + ("; bootstrapped if it cannot be pulled" if recipe else "")
+            yield Done(str(parse_reference(base)), "pulled", reason)
+
+
+@dataclass
+class Stager:
+    """Carries out what `plan_images` says on one engine."""
+
+    engine: Engine
+    cache_dir: str
+    archives: dict[str, str]
+    """Path of the context's archive on this host by image key."""
+    events: Events = lambda event: None  # noqa: E731
+
+    def stage(self, specs: t.Iterable[ImageSpec]) -> list[Done]:
+        """Stage every image; the errors of all of them are raised together."""
+        done: list[Done] = []
+        errors: list[FleetError] = []
+        for spec in specs:
+            try:
+                done.extend(self._stage(spec))
+            except FleetError as error:
+                errors.append(error)
+        raise_all(errors)
+        return done
+
+    def _stage(self, spec: ImageSpec) -> list[Done]:
+        images = self.engine.observe().images
+        state = resolve(spec, images)
+        if not to_stage(spec, state):
+            return [self._tag(spec, state, images)]
+        return self._build(spec, state, images) if spec.build else [self._pull(spec, state)]
+
+    def _tag(self, spec: ImageSpec, state: ImageState, images: t.Sequence[ObservedImage]) -> Done:
+        missing = _missing_tags(spec, state, images)
+        for tag in missing:
+            self.engine.tag_image(state.reference, tag)
+        reason = f"tagged {', '.join(missing)}" if missing else state.reason
+        return Done(state.reference, "tagged" if missing else "present", reason, key=spec.key)
+
+    def _pull(self, spec: ImageSpec, before: ImageState) -> Done:
+        _refuse_never(spec)
+        started = time.monotonic()
+        self.events({"event": "pull", "image": spec.repository})
+        try:
+            self.engine.pull_image(spec.repository, spec.platform)
+        except EngineError as error:
+            raise EngineError(f"cannot pull {spec.repository}: {error.message}", spec.key, error.mend) from error
+        after = resolve(spec, self.engine.observe().images)
+        same = before.present and before.identity == after.identity
+        reason = "the registry has nothing newer" if same else before.reason
+        seconds = time.monotonic() - started
+        return Done(after.reference, "present" if same else "pulled", reason, seconds, spec.key)
+
+    def _build(self, spec: ImageSpec, before: ImageState, images: t.Sequence[ObservedImage]) -> list[Done]:
+        done = [entry for base in spec.bases for entry in self._need_base(spec, base, images)]
+        images = self.engine.observe().images
+        state = resolve(spec, images)
+        if state.present:
+            return [*done, self._tag(spec, state, images)]
+        if not state.reference:
+            raise EngineError(f"{spec.containerfile}: FROM {', '.join(spec.bases)}: {state.reason}", spec.key)
+        archive = self.archives.get(spec.key)
+        if not archive:
+            raise InputError(
+                f"{spec.repository} has to be built ({state.reason}) and its context was not sent",
+                path=spec.key,
+                mend="Call the module through its action plugin.",
+            )
+        started = time.monotonic()
+        with unpacked(archive) as context:
+            self._run_build(spec, state, context)
+        seconds = time.monotonic() - started
+        return [*done, Done(state.reference, "built", before.reason, seconds, spec.key)]
+
+    def _run_build(self, spec: ImageSpec, state: ImageState, context: str) -> None:
+        last: deque[str] = deque(maxlen=_LAST_LINES)
+
+        def on_line(line: str) -> None:
+            last.append(line)
+            self.events({"event": "build", "image": state.reference, "line": line})
+
+        arguments = dict(spec.arguments)
+        if state.stand_in and spec.bootstrap:
+            arguments[spec.bootstrap.argument] = state.stand_in
+        try:
+            self.engine.build_image(
+                context,
+                spec.containerfile,
+                # Our own tag is the proof that the image is complete, so it comes last.
+                [*spec.tags, state.reference],
+                arguments,
+                {
+                    **spec.labels,
+                    labels.IMAGE_INPUTS: spec.inputs,
+                    labels.IMAGE_BASE: join_bases(state.base_identities),
+                },
+                spec.target,
+                spec.platform,
+                on_line,
+            )
+        except EngineError as error:
+            shown = "\n".join(f"    {line}" for line in last if line not in error.message)
+            raise EngineError(
+                f"building {state.reference} failed: {error.message}" + (f"\nlast lines:\n{shown}" if shown else ""),
+                f"{spec.key}: {os.path.join(spec.context, spec.containerfile)}",
+                error.mend,
+            ) from error
+
+    def _need_base(self, spec: ImageSpec, base: str, images: t.Sequence[ObservedImage]) -> list[Done]:
+        """Get one base: pull it, or bootstrap what stands in for it."""
+        there = find_base(base, images)
+        if there and spec.pull_policy != "always":
+            return []
+        recipe = spec.bootstrap if base == replaceable_base(spec) else None
+        if recipe and _stand_in(spec, recipe) in {tag for image in images for tag in image.tags}:
+            return []
+        full = str(parse_reference(base))
+        why = "the recipe says not to pull it"
+        if not (recipe and not recipe.pull) and not full.startswith("localhost/"):
+            started = time.monotonic()
+            self.events({"event": "pull", "image": full})
+            try:
+                self.engine.pull_image(full, spec.platform)
+            except EngineError as error:
+                why = error.message
+            else:
+                return [Done(full, "pulled", "base of " + spec.repository, time.monotonic() - started)]
+        if there:
+            return []
+        if recipe is None:
+            raise EngineError(
+                f"the base of «FROM {base}» is not on this engine and cannot be pulled: {why}",
+                f"{spec.key}: {os.path.join(spec.context, spec.containerfile)}",
+                "Pull or load it by hand, or give the build an x-bootstrap recipe.",
+            )
+        return [self._bootstrap(spec, recipe, f"stands in for {base}: {_first_line(why)}")]
+
+    def _bootstrap(self, spec: ImageSpec, recipe: Bootstrap, reason: str) -> Done:
+        started = time.monotonic()
+        reference = _stand_in(spec, recipe)
+
+        def on_line(line: str) -> None:
+            self.events({"event": "bootstrap", "image": reference, "line": line})
+
+        archive, made = base_archive(recipe, self.cache_dir, spec.platform, on_line)
+        digest = recipe_digest(recipe, architecture(spec.platform))
+        self.engine.import_image(archive, reference, {labels.BOOTSTRAP: digest})
+        seconds = time.monotonic() - started
+        return Done(reference, "bootstrapped", reason + ("" if made else " (from the cache)"), seconds)
+
+
+def _stand_in(spec: ImageSpec, recipe: Bootstrap) -> str:
+    return bootstrap_reference(recipe_digest(recipe, architecture(spec.platform)))
+
+
+def _missing_tags(spec: ImageSpec, state: ImageState, images: t.Iterable[ObservedImage]) -> list[str]:
+    image = next((image for image in images if state.reference in image.tags), None)
+    return [tag for tag in spec.tags if image and tag not in image.tags]
+
+
+def _refuse_never(spec: ImageSpec) -> None:
+    if spec.pull_policy == "never":
+        raise EngineError(
+            f"{spec.repository} is not on this engine, and its pull_policy is never",
+            spec.key,
+            "Load it by hand, or set pull_policy: missing.",
+        )
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else ""
