@@ -17,7 +17,7 @@ from . import labels as names
 from .config import Group, NetworkConfig, VolumeConfig, digest, to_dict
 from .diff import Change, compare
 from .order import Key, start_order
-from .owned import Owned, deployed_spec
+from .owned import Owned, deployed_spec, owner
 from .resolve import Wanted
 
 KEEP = "keep"
@@ -147,7 +147,7 @@ def decide(
     if current.labels.get(names.CONFIG) != wanted.hash:
         before = deployed_spec(current)
         if before is None:
-            return action(RECREATE, "its labels were changed by hand")
+            return action(RECREATE, f"it was made by {owner(current.labels)}")
         changes = compare(before, wanted.spec)
         return action(RECREATE, "; ".join(map(str, changes)), changes)
     attached = {attachment.network for attachment in wanted.config.networks}

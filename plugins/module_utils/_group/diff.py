@@ -58,7 +58,9 @@ def as_ansible_diff(header: str, changes: t.Sequence[Change]) -> dict[str, str]:
     return {
         "before_header": header,
         "after_header": header,
-        "before": "".join(f"{change.path}: {_text(change.before)}\n" for change in changes if change.before is not None),
+        "before": "".join(
+            f"{change.path}: {_text(change.before)}\n" for change in changes if change.before is not None
+        ),
         "after": "".join(f"{change.path}: {_text(change.after)}\n" for change in changes if change.after is not None),
     }
 

@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 
 from .._engine.base import Observed, ObservedContainer, ObservedNetwork, ObservedVolume
 from . import labels as names
+from .config import ContainerConfig, from_dict
 from .order import Key
 
 PREVIOUS = ".previous"
 """Suffix of a container that is kept, stopped, until the one in its place is healthy."""
+
+IMAGE_IDENTITY = "image_identity"
+"""In a deployed spec beside the configuration: what makes the image the same on any engine."""
 
 MARKER = "fleet-revision"
 """Key of the empty volume that says which revision of a group was good last.
@@ -91,3 +95,14 @@ def deployed_spec(container: ObservedContainer) -> dict[str, t.Any] | None:
     except ValueError:
         return None
     return spec if isinstance(spec, dict) else None
+
+
+def deployed_config(container: ObservedContainer) -> ContainerConfig | None:
+    """The same as a value, None when the label cannot be read (by this version)."""
+    spec = deployed_spec(container)
+    if spec is None:
+        return None
+    try:
+        return from_dict(ContainerConfig, {key: entry for key, entry in spec.items() if key != IMAGE_IDENTITY})
+    except (TypeError, AttributeError):
+        return None

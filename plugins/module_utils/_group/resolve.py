@@ -15,7 +15,7 @@ from .._errors import InputError
 from . import labels as names
 from .config import ContainerConfig, Group, NetworkConfig, Service, VolumeConfig, digest, to_dict
 from .order import Key
-from .owned import MARKER
+from .owned import IMAGE_IDENTITY, MARKER
 
 BUILD = "build:"
 
@@ -78,7 +78,7 @@ def resolve(
             )
             spec = to_dict(config)
             if image.identity and image.identity not in image.reference:
-                spec["image_identity"] = image.identity
+                spec[IMAGE_IDENTITY] = image.identity
             wanted_hash = digest(spec)
             result[group.name, service.name] = Wanted(
                 group.name,

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Controller content and secrets on the host: written under their hash, removed when nobody names them.
 
-    <state_dir>/files/<sha256>          a file or a directory, readable, never changed once there
-    <state_dir>/secrets/<host>/<name>   one secret for one container user, readable by that user alone
-    <state_dir>/key                     the key of the secrets' fingerprints
+<state_dir>/files/<sha256>          a file or a directory, readable, never changed once there
+<state_dir>/secrets/<host>/<name>   one secret for one container user, readable by that user alone
+<state_dir>/key                     the key of the secrets' fingerprints
 """
 
 from __future__ import annotations
@@ -59,10 +59,7 @@ def _write(path: str, content: bytes, mode: int, uid: int = -1, gid: int = -1) -
 def missing_files(state_dir: str, configs: t.Iterable[ContainerConfig]) -> list[str]:
     """Hashes of staged content that `configs` need and the host does not have."""
     needed = {
-        mount.source[len(STAGED) :]
-        for config in configs
-        for mount in config.mounts
-        if mount.source.startswith(STAGED)
+        mount.source[len(STAGED) :] for config in configs for mount in config.mounts if mount.source.startswith(STAGED)
     }
     return sorted(sha for sha in needed if not os.path.lexists(_file_path(state_dir, sha)))
 
@@ -99,9 +96,7 @@ def secret_path(state_dir: str, host: str, secret: SecretFile) -> str:
     return os.path.join(state_dir, "secrets", host, name)
 
 
-def write_secrets(
-    state_dir: str, host: str, configs: t.Iterable[ContainerConfig], values: dict[str, str]
-) -> None:
+def write_secrets(state_dir: str, host: str, configs: t.Iterable[ContainerConfig], values: dict[str, str]) -> None:
     """Write the secrets of these containers; `values` is by source without the fingerprint."""
     folder = os.path.join(state_dir, "secrets", host)
     wanted = {secret_path(state_dir, host, secret): secret for config in configs for secret in config.secrets}

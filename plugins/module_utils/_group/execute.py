@@ -1,0 +1,286 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out the actions of all groups of one host: concurrently, in order, each group all or nothing.
+
+One loop decides, workers do: every change of state happens in `Run.loop`, so nothing
+here needs a lock. A worker brings one container up, waits for it, and reports.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from .._errors import FleetError
+from .actions import CHANGING, CHECK, CREATE, KEEP, RECREATE, Action, GroupActions
+from .bring_up import Cancelled, Patience, Place, wait_completed, wait_healthy
+from .elsewhere import Elsewhere
+from .order import COMPLETED, HEALTHY, STARTED, Key, Wait, waits
+from .resolve import Wanted, marker, network_labels, volume_labels
+
+Emit = t.Callable[..., None]
+"""emit(event, group, service="", text="")"""
+
+UNCHANGED, CHANGED, FAILED, BLOCKED = "unchanged", "changed", "failed", "blocked"
+
+
+@dataclass
+class GroupResult:
+    status: str = ""
+    error: str = ""
+    services: dict[str, str] = field(default_factory=dict)
+    """service → what happened to it."""
+    rolled_back: str = ""
+
+
+@dataclass
+class _GroupRun:
+    plan: GroupActions
+    deadline: float = 0.0
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    open: dict[Key, Action] = field(default_factory=dict)
+    """Not yet handed to a worker."""
+    working: set[Key] = field(default_factory=set)
+    touched: list[Key] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    result: GroupResult = field(default_factory=GroupResult)
+    networks_made: list[str] = field(default_factory=list)
+
+
+class Run:
+    """One execution. `plans` holds the groups of this call; `ready` what is up already outside of it."""
+
+    def __init__(
+        self,
+        place: Place,
+        plans: t.Sequence[GroupActions],
+        wanted: dict[Key, Wanted],
+        elsewhere: t.Sequence[Elsewhere],
+        emit: Emit,
+        clock: t.Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.place = place
+        self.wanted = wanted
+        self.elsewhere = elsewhere
+        self.emit = emit
+        self.clock = clock
+        self.groups = {plan.group.name: _GroupRun(plan, open=dict(plan.services)) for plan in plans}
+        self.waits = waits([plan.group for plan in plans])
+        self.reached: dict[Key, set[str]] = {key: set() for key in wanted}
+        self.messages: queue.Queue = queue.Queue()
+        self.told: dict[Key, tuple[Wait, ...]] = {}
+        self.bugs: list[BaseException] = []
+
+    def loop(self) -> dict[str, GroupResult]:
+        """Run until every group is good, failed or blocked. Engine failures end in results, bugs raise."""
+        self.place.know(self.wanted)
+        with ThreadPoolExecutor(max_workers=max(4, min(32, len(self.wanted)))) as pool:
+            for run in self.groups.values():
+                self._finish_if_done(run)
+            self._advance(pool)
+            while any(run.working for run in self.groups.values()):
+                self._take(*self.messages.get())
+                self._advance(pool)
+        if self.bugs:
+            raise self.bugs[0]
+        for run in self.groups.values():
+            if not run.result.status:
+                run.result.status = BLOCKED
+                run.result.error = run.result.error or "what it needs did not become healthy"
+        return {name: run.result for name, run in self.groups.items()}
+
+    # -- deciding ---------------------------------------------------------------------------------
+
+    def _advance(self, pool: ThreadPoolExecutor) -> None:
+        """Hand every service whose waits are over to a worker; say what the others wait for."""
+        for run in self.groups.values():
+            if run.result.status or run.cancelled.is_set():
+                continue
+            for key, action in list(run.open.items()):
+                missing = tuple(wait for wait in self.waits[key] if wait.state not in self.reached[wait.key])
+                if missing:
+                    self._tell_waiting(key, missing)
+                    continue
+                if not self._open_group(run):
+                    break
+                del run.open[key]
+                run.working.add(key)
+                if action.kind in CHANGING:
+                    run.touched.append(key)
+                pool.submit(self._work, action, self.wanted[key], run)
+
+    def _tell_waiting(self, key: Key, missing: tuple[Wait, ...]) -> None:
+        if self.told.get(key) != missing:
+            self.told[key] = missing
+            self.emit("waiting", *key, text="for " + ", ".join(map(str, missing)))
+
+    def _open_group(self, run: _GroupRun) -> bool:
+        """Networks, volumes and what stands in the way, before a group's first service. False: it failed."""
+        if run.deadline:
+            return True
+        run.deadline = self.clock() + run.plan.group.timeout
+        try:
+            self._prepare(run)
+        except FleetError as error:
+            self._fail(run, str(error))
+            return False
+        return True
+
+    def _prepare(self, run: _GroupRun) -> None:
+        group, engine = run.plan.group, self.place.engine
+        for other in self.elsewhere:
+            if other.stop(group.name):
+                self.emit("stopped", group.name, text=f"on {other.engine.name}, it moves to {engine.name}")
+        for action in run.plan.removals:
+            engine.stop_container(action.name, 10.0)
+        for network in run.plan.changed_networks:
+            self._clear_network(run, network.name)
+            engine.remove_network(network.name)
+        for network in (*run.plan.changed_networks, *run.plan.networks):
+            engine.create_network(network, network_labels(self.place.host, group, network))
+            run.networks_made.append(network.name)
+        for volume in run.plan.volumes:
+            engine.create_volume(volume, volume_labels(self.place.host, group, volume))
+
+    def _clear_network(self, run: _GroupRun, name: str) -> None:
+        """Containers on a network that is made anew are made anew too: take them off it now."""
+        for key, container in self.place.owned.current.items():
+            if name in container.networks and key in run.plan.services:
+                self.place.engine.remove_container(container.name)
+                del self.place.owned.current[key]
+
+    def _take(self, event: str, key: Key, text: str) -> None:
+        run = self.groups[key[0]]
+        if event in (STARTED, HEALTHY, COMPLETED):
+            self.reached[key].add(event)
+            if event != STARTED:
+                self.reached[key] |= {STARTED, HEALTHY}
+            return
+        run.working.discard(key)
+        if event == "failed":
+            self._fail(run, text)
+        elif run.cancelled.is_set():
+            self._roll_back_when_idle(run)
+        else:
+            self._finish_if_done(run)
+
+    # -- working ----------------------------------------------------------------------------------
+
+    def _work(self, action: Action, wanted: Wanted, run: _GroupRun) -> None:
+        """In a worker: one container from its action to healthy. Always ends with one message."""
+        engine, key = self.place.engine, action.key
+        patience = Patience(run.deadline, run.cancelled, self.clock)
+        try:
+            if action.kind in CHANGING:
+                self.emit(action.kind, *key, text=action.reason)
+            self.place.apply(action, wanted)
+            self.messages.put((STARTED, key, ""))
+            if wanted.service.one_shot:
+                if action.kind != KEEP:
+                    wait_completed(engine, wanted, patience)
+                self.messages.put((COMPLETED, key, ""))
+            else:
+                if action.kind != KEEP:
+                    wait_healthy(engine, wanted, patience)
+                self.messages.put((HEALTHY, key, ""))
+            if action.kind != KEEP:
+                self.emit("completed" if wanted.service.one_shot else "healthy", *key)
+            self.messages.put(("done", key, ""))
+        except FleetError as error:
+            self.emit("failed", *key, text=error.message.splitlines()[0])
+            self.messages.put(("failed", key, str(error)))
+        except Cancelled:
+            self.messages.put(("cancelled", key, ""))
+        except BaseException as error:
+            # A bug: the group must not stay half changed, and the traceback must not get lost.
+            self.bugs.append(error)
+            self.messages.put(("failed", key, f"{type(error).__name__}: {error}"))
+
+    # -- ending a group ---------------------------------------------------------------------------
+
+    def _finish_if_done(self, run: _GroupRun) -> None:
+        if run.open or run.working or run.result.status:
+            return
+        plan, group = run.plan, run.plan.group
+        try:
+            self._commit(run)
+        except FleetError as error:
+            run.result.status = FAILED
+            run.result.error = f"{group.name}: it is healthy, but not everything old could be removed: {error}"
+            return
+        moved = any(other.moves(group.name) for other in self.elsewhere)
+        run.result.status = CHANGED if plan.changed or moved else UNCHANGED
+        run.result.services = {action.service: action.kind for action in plan.services.values()}
+        if run.result.status == CHANGED:
+            self.emit("ready", group.name)
+
+    def _commit(self, run: _GroupRun) -> None:
+        plan, group, engine = run.plan, run.plan.group, self.place.engine
+        self.place.drop_retired(plan.services)
+        for action in plan.removals:
+            self.emit("remove", *action.key, text=action.reason)
+            engine.remove_container(action.name)
+        for other in self.elsewhere:
+            other.remove(group.name)
+        volume, labels = marker(self.place.host, group, self.wanted)
+        there = self.place.owned.good.get(group.name)
+        if there is None or there.labels != labels:
+            if there is not None:
+                engine.remove_volume(there.name)
+            engine.create_volume(volume, labels)
+
+    def _fail(self, run: _GroupRun, text: str) -> None:
+        run.errors.append(text)
+        run.cancelled.set()
+        self._roll_back_when_idle(run)
+
+    def _roll_back_when_idle(self, run: _GroupRun) -> None:
+        if run.working or run.result.status:
+            return
+        run.result.status = FAILED
+        run.result.error = "\n".join(run.errors)
+        try:
+            run.result.rolled_back = self._roll_back(run)
+        except FleetError as error:
+            run.result.rolled_back = f"the way back failed too: {error}"
+        self.emit("rolled back", run.plan.group.name, text=run.result.rolled_back)
+
+    def _roll_back(self, run: _GroupRun) -> str:
+        group, engine = run.plan.group, self.place.engine
+        restored = []
+        for key in reversed(run.touched):
+            if run.plan.services[key].kind in (CREATE, RECREATE) and self.place.restore(key):
+                restored.append(key[1])
+        if group.name not in self.place.owned.good:
+            self._take_away(run)
+        for action in run.plan.removals:
+            engine.start_container(action.name)
+        back = [other.engine.name for other in self.elsewhere if other.start_again(group.name)]
+        if back:
+            return f"the group runs again on {back[0]}"
+        if restored:
+            return "brought back as it was: " + ", ".join(sorted(restored))
+        if group.name in self.place.owned.good:
+            return "nothing that ran was changed"
+        return "the group was new: everything of it was taken away again, volumes stay"
+
+    def _take_away(self, run: _GroupRun) -> None:
+        """A group that was never good leaves no container behind, of this run or of one that was killed."""
+        for key, container in self.place.owned.current.items():
+            if key[0] == run.plan.group.name:
+                self.place.engine.remove_container(container.name)
+        for name in run.networks_made:
+            self.place.engine.remove_network(name)
+
+
+def nothing_to_do(plans: t.Sequence[GroupActions]) -> bool:
+    """True when a run would only confirm what is there: no change, no health to ask for, every revision marked."""
+    return not any(
+        plan.changed or plan.marker_due or any(action.kind == CHECK for action in plan.services.values())
+        for plan in plans
+    )

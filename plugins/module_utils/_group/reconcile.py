@@ -1,0 +1,284 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call for one host: look, compare, check, and unless it is check mode, carry out.
+
+This is the whole of the `container_groups` module but for its arguments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from .._engine.base import Engine, Observed
+from .._errors import EngineError, FleetError, InputError, raise_all
+from .._image.identity import resolve as resolve_image
+from .._image.identity import to_stage
+from .._image.spec import ImageSpec
+from . import preflight, stage
+from .actions import REMOVE, Action, GroupActions, action_as_data, plan_groups
+from .bring_up import Place
+from .config import ContainerConfig, Group
+from .diff import as_ansible_diff
+from .elsewhere import Elsewhere
+from .execute import FAILED, UNCHANGED, Emit, GroupResult, Run, nothing_to_do
+from .order import Key
+from .owned import Owned, deployed_config, owned_by
+from .resolve import Image, Wanted, resolve
+
+_LOCK_PATIENCE = 30.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the module was asked."""
+
+    host: str
+    groups: tuple[Group, ...]
+    """All groups of this host, also those that this call does not act on."""
+    only: frozenset[str] | None = None
+    """Names of the groups to act on; None: all, and groups that left the host are removed."""
+    images: tuple[ImageSpec, ...] = ()
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    adopt: bool = False
+    state_dir: str = "/var/lib/gpu-fleet"
+    files_archive: str = ""
+    local: bool = True
+    """The engine runs on the machine this runs on, so ports and paths can be looked at."""
+    check: bool = False
+
+    def selected(self) -> tuple[Group, ...]:
+        return tuple(group for group in self.groups if self.only is None or group.name in self.only)
+
+
+def reconcile(request: Request, engine: Engine | None, others: t.Sequence[Engine], emit: Emit) -> dict[str, t.Any]:
+    """Bring `engine` to the request. engine None (check mode only): not installed yet, counts as empty.
+
+    Raises FleetError(s) before anything is changed; failures while changing are in the result.
+    """
+    with _lock(request, emit):
+        return _reconcile(request, engine, others, emit)
+
+
+def _reconcile(request: Request, engine: Engine | None, others: t.Sequence[Engine], emit: Emit) -> dict[str, t.Any]:
+    observed = engine.observe() if engine else Observed()
+    owned = owned_by(request.host, observed)
+    elsewhere = [Elsewhere(other, owned_by(request.host, other.observe())) for other in others]
+    key = stage.fingerprint_key(request.state_dir, create=not request.check)
+    states = {spec.key: resolve_image(spec, observed.images) for spec in request.images}
+    wanted_all = resolve(request.host, request.groups, _images(request, states), request.secrets, key)
+    selected = request.selected()
+    wanted = {k: entry for k, entry in wanted_all.items() if any(k[0] == group.name for group in selected)}
+
+    owned, errors = preflight.take_over(owned, observed, wanted, request.adopt)
+    plans = plan_groups(selected, wanted, owned, observed)
+    leaving = _leaving(request, owned, elsewhere)
+    errors += _preflight(request, plans, wanted, owned, observed, elsewhere)
+    missing_images = [spec.key for spec in request.images if to_stage(spec, states[spec.key]) and _used(spec, selected)]
+    missing_files = stage.missing_files(request.state_dir, [entry.config for entry in wanted.values()])
+    raise_all(errors)
+
+    result = _describe(plans, leaving, elsewhere, selected)
+    result["missing_images"] = missing_images
+    result["missing_files"] = missing_files
+    result["images"] = {
+        spec.key: {"reference": states[spec.key].reference, "reason": states[spec.key].reason}
+        for spec in request.images
+    }
+    if request.check or engine is None:
+        return result
+    absent = [key for key in missing_images if not states[key].present]
+    if absent:
+        raise InputError(
+            f"images are missing: {', '.join(f'{key} ({states[key].reason})' for key in sorted(absent))}",
+            request.host,
+            "Stage them first with image_build, as deploy.yml does.",
+        )
+    _stage(request, missing_files, wanted)
+    result["groups"], result["changed"] = _execute(request, engine, plans, wanted, owned, elsewhere, leaving, emit)
+    _finish(request, result)
+    return result
+
+
+def _images(request: Request, states: dict[str, t.Any]) -> dict[str, Image]:
+    """Build keys and plain references, as this engine has them."""
+    return {
+        spec.key: Image(
+            states[spec.key].reference or f"{spec.repository}:to-be-built",
+            states[spec.key].identity,
+            states[spec.key].present,
+        )
+        for spec in request.images
+    }
+
+
+def _used(spec: ImageSpec, groups: t.Iterable[Group]) -> bool:
+    names_used = {service.config.image for group in groups for service in group.services}
+    return spec.key in names_used or f"build:{spec.key}" in names_used
+
+
+def _preflight(
+    request: Request,
+    plans: t.Sequence[GroupActions],
+    wanted: dict[Key, Wanted],
+    owned: Owned,
+    observed: Observed,
+    elsewhere: t.Sequence[Elsewhere],
+) -> list[FleetError]:
+    selected = request.selected()
+    errors = preflight.objects(selected, owned, observed, request.adopt)
+    errors += preflight.needed_groups(request.groups, {group.name for group in selected}, owned)
+    errors += preflight.outside_links(selected)
+    if request.local:
+        ours = [*owned.current.values()]
+        for other in elsewhere:
+            ours += other.owned.current.values()
+        errors += preflight.ports(plans, wanted, ours)
+        errors += preflight.binds(wanted.values())
+    return errors
+
+
+def _leaving(request: Request, owned: Owned, elsewhere: t.Sequence[Elsewhere]) -> list[Action]:
+    """Containers of groups that this host no longer runs; only when the whole host is brought to its plan."""
+    if request.only is not None:
+        return []
+    staying = {group.name for group in request.groups}
+    return [
+        Action(REMOVE, *key, name=container.name, reason="the group no longer belongs to this host")
+        for place in (owned, *(other.owned for other in elsewhere))
+        for key, container in sorted(place.current.items())
+        if key[0] not in staying
+    ]
+
+
+def _describe(
+    plans: t.Sequence[GroupActions],
+    leaving: t.Sequence[Action],
+    elsewhere: t.Sequence[Elsewhere],
+    selected: t.Sequence[Group],
+) -> dict[str, t.Any]:
+    """What would be done, as data: the result of check mode and the head of every other."""
+    changing = [action for plan in plans for action in plan.changing]
+    moving = {group.name: other.engine.name for group in selected for other in elsewhere if other.moves(group.name)}
+    return {
+        "changed": bool(changing or leaving or moving or any(plan.changed for plan in plans)),
+        "due": not nothing_to_do(plans) or bool(leaving or moving),
+        "actions": [action_as_data(action) for action in (*changing, *leaving)],
+        "networks": [network.name for plan in plans for network in (*plan.networks, *plan.changed_networks)],
+        "volumes": [volume.name for plan in plans for volume in plan.volumes],
+        "moving": moving,
+        "warnings": [text for plan in plans for text in plan.warnings],
+        "left_behind": {other.engine.name: other.volumes() for other in elsewhere if other.volumes()},
+        "groups": {
+            plan.group.name: {"status": "would change" if plan.changed or plan.group.name in moving else UNCHANGED}
+            for plan in plans
+        },
+        "diff": [
+            as_ansible_diff(f"{action.group}/{action.service} ({action.kind})", action.changes)
+            if action.changes
+            else {"prepared": f"{action}\n"}
+            for action in (*changing, *leaving)
+        ],
+    }
+
+
+def _stage(request: Request, missing_files: list[str], wanted: dict[Key, Wanted]) -> None:
+    configs = [entry.config for entry in wanted.values()]
+    if missing_files:
+        if not request.files_archive:
+            raise InputError(f"staged content is missing: {', '.join(sha[:12] for sha in missing_files)}", request.host)
+        stage.unpack_files(request.state_dir, request.files_archive)
+    stage.write_secrets(request.state_dir, request.host, configs, request.secrets)
+
+
+def _execute(
+    request: Request,
+    engine: Engine,
+    plans: t.Sequence[GroupActions],
+    wanted: dict[Key, Wanted],
+    owned: Owned,
+    elsewhere: t.Sequence[Elsewhere],
+    leaving: t.Sequence[Action],
+    emit: Emit,
+) -> tuple[dict[str, t.Any], bool]:
+    for group in sorted({action.group for action in leaving}):
+        for place in (Elsewhere(engine, owned), *elsewhere):
+            if place.stop(group):
+                place.remove(group)
+                emit("removed", group, text="the group no longer belongs to this host")
+    run = Run(Place(engine, request.host, request.state_dir, owned), plans, wanted, elsewhere, emit)
+    results = run.loop()
+    changed = bool(leaving) or any(result.status != UNCHANGED for result in results.values())
+    if changed:
+        _tidy(request, [engine, *(other.engine for other in elsewhere)])
+    return {name: _group_result(result) for name, result in results.items()}, changed
+
+
+def _group_result(result: GroupResult) -> dict[str, t.Any]:
+    data: dict[str, t.Any] = {"status": result.status, "services": result.services}
+    if result.error:
+        data["error"] = result.error
+    if result.rolled_back:
+        data["rolled_back"] = result.rolled_back
+    return data
+
+
+def _tidy(request: Request, engines: t.Sequence[Engine]) -> None:
+    """Remove what no container of this host uses any more: networks that no group names, and secret files."""
+    named = {network.name for group in request.groups for network in group.networks}
+    secrets_in_use: list[ContainerConfig] = []
+    for engine in engines:
+        observed = engine.observe()
+        owned = owned_by(request.host, observed)
+        used = {name for container in observed.containers for name in container.networks}
+        for network in owned.networks:
+            if network not in used and (network not in named or engine is not engines[0]):
+                engine.remove_network(network)
+        for container in (*owned.current.values(), *owned.previous.values()):
+            config = deployed_config(container)
+            if config is not None:
+                secrets_in_use.append(config)
+    stage.remove_unused_secrets(request.state_dir, request.host, secrets_in_use)
+
+
+def _finish(request: Request, result: dict[str, t.Any]) -> None:
+    failed = {name: entry for name, entry in result["groups"].items() if entry["status"] not in (UNCHANGED, "changed")}
+    if failed:
+        result["failed"] = True
+        result["msg"] = "\n".join(
+            f"{name}: {entry['status']}: {entry.get('error', '')}"
+            + (f"\n  {entry['rolled_back']}" if entry.get("rolled_back") else "")
+            for name, entry in failed.items()
+        )
+
+
+@contextlib.contextmanager
+def _lock(request: Request, emit: Emit) -> t.Iterator[None]:
+    """One run at a time for one inventory host. The lock goes with the process, also when it is killed."""
+    if request.check:
+        yield
+        return
+    os.makedirs(request.state_dir, mode=0o755, exist_ok=True)
+    path = os.path.join(request.state_dir, f"{request.host}.lock")
+    deadline = time.monotonic() + _LOCK_PATIENCE
+    with open(path, "w") as file:
+        told = False
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise EngineError(
+                        "another run is at work on this host", request.host, f"Wait for it (lock: {path})."
+                    ) from error
+                if not told:
+                    emit("waiting", "", text="for another run on this host")
+                    told = True
+                time.sleep(0.5)
+        yield

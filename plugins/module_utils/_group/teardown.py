@@ -1,0 +1,127 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take groups of one host away: containers, networks, secrets; named volumes only when that was asked for."""
+
+from __future__ import annotations
+
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+from .._engine.base import Engine, ObservedContainer
+from . import labels as names
+from . import stage
+from .owned import Owned, deployed_config, owned_by
+
+Emit = t.Callable[..., None]
+
+
+def tear_down(
+    host: str,
+    engines: t.Sequence[Engine],
+    only: frozenset[str] | None,
+    remove_volumes: bool,
+    state_dir: str,
+    check: bool,
+    emit: Emit,
+) -> dict[str, t.Any]:
+    """Remove this host's groups from every engine given; `only` limits it to the groups it names.
+
+    Returns changed, removed {containers, networks, volumes} and kept {volumes}, all by name.
+    """
+    removed: dict[str, list[str]] = {"containers": [], "networks": [], "volumes": []}
+    kept: list[str] = []
+    for engine in engines:
+        observed = engine.observe()
+        owned = owned_by(host, observed)
+        containers = [
+            entry
+            for entry in (*owned.current.values(), *owned.previous.values(), *owned.extra)
+            if only is None or entry.labels.get(names.GROUP) in only
+        ]
+        going = {entry.name for entry in containers}
+        in_use = {network for entry in observed.containers if entry.name not in going for network in entry.networks}
+        networks = [
+            name
+            for name, network in owned.networks.items()
+            if name not in in_use and (only is None or network.labels.get(names.GROUP) in only)
+        ]
+        markers = [volume.name for group, volume in owned.good.items() if only is None or group in only]
+        volumes = [
+            name for name, volume in owned.volumes.items() if only is None or volume.labels.get(names.GROUP) in only
+        ]
+        removed["containers"] += sorted(going)
+        removed["networks"] += sorted(networks)
+        removed["volumes"] += sorted(volumes) if remove_volumes else []
+        kept += [] if remove_volumes else sorted(volumes)
+        if not check:
+            _remove_containers(engine, containers, emit)
+            for name in networks:
+                engine.remove_network(name)
+            for name in (*markers, *(volumes if remove_volumes else ())):
+                engine.remove_volume(name)
+    if not check and only is None:
+        stage.remove_host(state_dir, host)
+    return {"changed": any(removed.values()), "removed": removed, "kept": {"volumes": kept}}
+
+
+def _remove_containers(engine: Engine, containers: t.Sequence[ObservedContainer], emit: Emit) -> None:
+    """Dependents before what they depend on; within one level at the same time."""
+    left = {entry.name: entry for entry in containers}
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        while left:
+            needed = {name for entry in left.values() for name in _depends_on(entry, left.values())}
+            level = [entry for name, entry in left.items() if name not in needed] or list(left.values())
+            for entry, _done in zip(level, pool.map(lambda each: _remove(engine, each), level)):
+                emit("removed", entry.labels.get(names.GROUP, ""), entry.labels.get(names.SERVICE, ""))
+                del left[entry.name]
+
+
+def _remove(engine: Engine, container: ObservedContainer) -> None:
+    config = deployed_config(container)
+    if container.state == "running":
+        engine.stop_container(container.name, config.stop_grace_period if config else 10.0)
+    engine.remove_container(container.name)
+
+
+def _depends_on(container: ObservedContainer, all_containers: t.Iterable[ObservedContainer]) -> list[str]:
+    """Names of the containers it depends on, from Compose's own label."""
+    services = {
+        entry.partition(":")[0] for entry in container.labels.get(names.COMPOSE_DEPENDS_ON, "").split(",") if entry
+    }
+    group = container.labels.get(names.GROUP)
+    return [
+        other.name
+        for other in all_containers
+        if other.labels.get(names.GROUP) == group and other.labels.get(names.SERVICE) in services
+    ]
+
+
+def summary(owned: Owned) -> list[dict[str, t.Any]]:
+    """Our containers as `container_groups_info` returns them, one entry each."""
+    return [
+        {
+            "group": group,
+            "service": service,
+            "container": entry.name,
+            "id": entry.id,
+            "state": entry.state,
+            "health": entry.health,
+            "exit_code": entry.exit_code,
+            "image": entry.image,
+            "revision": entry.labels.get(names.REVISION, ""),
+            "networks": list(entry.networks),
+            "ports": [
+                {"address": address, "host": port, "protocol": protocol} for address, port, protocol in entry.ports
+            ],
+            "gpu": _gpu(entry),
+        }
+        for (group, service), entry in sorted(owned.current.items())
+    ]
+
+
+def _gpu(container: ObservedContainer) -> dict[str, t.Any] | None:
+    config = deployed_config(container)
+    if config is None or config.gpu is None:
+        return None
+    return {"stack": config.gpu.stack, "mode": config.gpu.mode, "reason": config.gpu.reason}
