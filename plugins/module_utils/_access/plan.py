@@ -22,14 +22,14 @@ ALL = -1
 
 @dataclass(frozen=True)
 class GpuWish:
-    """What a service asks for."""
+    """What a service asks for; the group file's own `GpuWish` has these fields too."""
 
     stacks: tuple[str, ...] = ()
     """In order of preference; empty: the host's best ready stack, never cpu."""
     count: int = ALL
     """-1: all GPUs."""
-    device_ids: tuple[str, ...] = ()
-    """Indexes, UUIDs or MIG UUIDs; with ids `count` does not matter."""
+    ids: tuple[str, ...] = ()
+    """Indexes, UUIDs, MIG UUIDs or CDI names of GPUs; with ids `count` does not matter."""
     capabilities: tuple[str, ...] = ("gpu",)
     memory: int = 0
     """Bytes of GPU memory, on each GPU that is given."""
@@ -49,16 +49,19 @@ class AccessPlan:
     """A GPU was preferred, none fits, and the wish allows cpu."""
 
 
-def plan_access(host: GpuHost, engine: EngineFacts, wish: t.Any, where: str = "") -> AccessPlan:
+def plan_access(
+    host: GpuHost, engine: EngineFacts, wish: t.Any, where: str = "", taken: t.Mapping[str, int] | None = None
+) -> AccessPlan:
     """The access plan of a wish (`GpuWish`, or anything with its fields) on one engine of a host.
 
+    taken: bytes by uuid that services planned before this one declared; a GPU with room is preferred.
     Raises InputError (path `where`, e.g. ``mainpc: groups/core.yml:12:7``) when no stack of
     the wish is ready, when ids do not exist, or when there are too few GPUs or too little memory.
     """
     stack, skipped = _select_stack(host, wish, where)
     if stack.name == "cpu":
         return AccessPlan(GpuRequest(stack="cpu", mode="none", reason=skipped or "cpu was asked for"), cpu_fallback=bool(skipped))
-    devices = _select_devices(stack, wish, where)
+    devices = select_devices(stack, engine, wish, where, taken or {})
     return _PLANNERS[stack.name](host, engine, stack, devices, wish)
 
 
@@ -83,24 +86,44 @@ def _select_stack(host: GpuHost, wish: t.Any, where: str) -> tuple[Stack, str]:
     )
 
 
-def _select_devices(stack: Stack, wish: t.Any, where: str) -> tuple[GpuDevice, ...]:
-    """The GPUs a container gets, in the host's order. Most free memory is chosen first, then the lower index."""
+def select_devices(
+    stack: Stack, engine: EngineFacts, wish: t.Any, where: str, taken: t.Mapping[str, int]
+) -> tuple[GpuDevice, ...]:
+    """The GPUs a container gets, in the host's order.
+
+    With a number wanted: those with room for the wish's memory first, then more memory, then order.
+    Free memory as such decides nothing: it changes as soon as the container runs, and the next run
+    would choose another GPU.
+    """
     usable = tuple(device for device in stack.devices if device.ready)
-    if wish.device_ids:
-        return _by_id(usable, tuple(str(each) for each in wish.device_ids), where)
-    fitting = tuple(device for device in usable if _fits(device, wish.memory))
-    if wish.count == ALL:
-        if not fitting and wish.memory:
-            raise _too_small(usable, wish.memory, where)
-        # All GPUs means all that satisfy the wish's memory; a small display card is left out.
-        return fitting if wish.memory else usable
+    ids = _ids(wish)
+    if ids and "all" not in ids:
+        return _by_id(usable, ids, where)
+    fitting = tuple(device for device in usable if not wish.memory or (device.memory_bytes or wish.memory) >= wish.memory)
+    if usable and not fitting:
+        raise _too_small(usable, wish.memory, where)
+    if wish.count == ALL or ids:
+        # All that satisfy the wish: a small display card beside the real one is left out.
+        return fitting
     if len(usable) < wish.count:
         raise InputError(f"{wish.count} GPUs are wanted, {len(usable)} of stack {stack.name} can be used", where)
     if len(fitting) < wish.count:
         raise _too_small(usable, wish.memory, where)
-    ranked = sorted(fitting, key=lambda device: (-(device.memory_free_bytes or device.memory_bytes or 0), usable.index(device)))
-    chosen = ranked[: wish.count]
+
+    def key(device: GpuDevice) -> tuple[bool, int, int]:
+        roomy = _room(device, engine, taken) >= wish.memory
+        return (not roomy, -(device.memory_bytes or 0), usable.index(device))
+
+    chosen = sorted(fitting, key=key)[: wish.count]
     return tuple(device for device in usable if device in chosen)
+
+
+def _room(device: GpuDevice, engine: EngineFacts, taken: t.Mapping[str, int]) -> int:
+    """Bytes left: total − foreign − planned, where foreign is what is used beyond our own containers' declarations."""
+    total = device.memory_bytes or 0
+    used = total - (total if device.memory_free_bytes is None else device.memory_free_bytes)
+    foreign = max(0, used - engine.declared.get(device.uuid, 0))
+    return total - foreign - taken.get(device.uuid, 0)
 
 
 def _by_id(usable: tuple[GpuDevice, ...], ids: tuple[str, ...], where: str) -> tuple[GpuDevice, ...]:
@@ -118,11 +141,6 @@ def _names(device: GpuDevice) -> set[str]:
     own = {device.uuid, "" if device.index is None else str(device.index)}
     slices = {mig.uuid for mig in device.mig} | {f"{device.index}:{mig.index}" for mig in device.mig if mig.index is not None}
     return (own | slices) - {""}
-
-
-def _fits(device: GpuDevice, memory: int) -> bool:
-    """Total memory decides: what is free now is the fleet plan's business (it knows who declared what)."""
-    return not memory or device.memory_bytes is None or device.memory_bytes >= memory
 
 
 def _too_small(usable: tuple[GpuDevice, ...], memory: int, where: str) -> InputError:
@@ -151,7 +169,7 @@ def _nvidia(host: GpuHost, engine: EngineFacts, stack: Stack, devices: tuple[Gpu
 
 def _gpus(stack: Stack, devices: tuple[GpuDevice, ...], wish: t.Any, reason: str) -> GpuRequest:
     """Docker's --gpus: ``all``, or the UUIDs (an index could mean another GPU after a reboot)."""
-    everything = not wish.device_ids and wish.count == ALL and len(devices) == len(stack.devices)
+    everything = _everything(stack, devices, wish)
     ids = () if everything else tuple(_selector(device, wish) for device in devices)
     return _request(
         stack, devices, wish, mode="nvidia-runtime", count=ALL if everything else 0, device_ids=ids,
@@ -159,15 +177,24 @@ def _gpus(stack: Stack, devices: tuple[GpuDevice, ...], wish: t.Any, reason: str
     )
 
 
+def _everything(stack: Stack, devices: tuple[GpuDevice, ...], wish: t.Any) -> bool:
+    return wish.count == ALL and (not wish.ids or "all" in _ids(wish)) and len(devices) == len(stack.devices)
+
+
+def _ids(wish: t.Any) -> tuple[str, ...]:
+    """Ids without the kind of a CDI name: ``nvidia.com/gpu=0`` is 0."""
+    return tuple(str(each).rpartition("=")[2] for each in wish.ids)
+
+
 def _selector(device: GpuDevice, wish: t.Any) -> str:
-    wanted = [mig.uuid for mig in device.mig if mig.uuid in wish.device_ids]
+    wanted = [mig.uuid for mig in device.mig if mig.uuid in _ids(wish)]
     return wanted[0] if wanted else device.uuid or str(device.index or 0)
 
 
 def _nvidia_names(engine: EngineFacts, stack: Stack, devices: tuple[GpuDevice, ...], wish: t.Any) -> tuple[str, ...]:
     """CDI names for the chosen GPUs, or () when the engine's specs do not have all of them."""
     known = set(engine.cdi_devices)
-    everything = not wish.device_ids and wish.count == ALL and len(devices) == len(stack.devices)
+    everything = _everything(stack, devices, wish)
     if everything and "nvidia.com/gpu=all" in known:
         return ("nvidia.com/gpu=all",)
     names = []
@@ -183,7 +210,7 @@ def _nvidia_names(engine: EngineFacts, stack: Stack, devices: tuple[GpuDevice, .
 
 def _mig_names(device: GpuDevice, wish: t.Any) -> list[tuple[str, str]]:
     pairs = [(mig.uuid, f"{device.index}:{mig.index}") for mig in device.mig]
-    ids = {str(each) for each in wish.device_ids}
+    ids = set(_ids(wish)) - {"all"}
     return [pair for pair in pairs if not ids or ids & set(pair) or device.uuid in ids or str(device.index) in ids]
 
 
