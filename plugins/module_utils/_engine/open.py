@@ -1,0 +1,27 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place where an engine's name becomes an adapter."""
+
+from __future__ import annotations
+
+from .._errors import EngineError
+from .base import Engine
+from .podman import PodmanEngine
+
+
+def open_engine(name: str, url: str = "") -> Engine:
+    """The adapter for ``podman`` or ``docker``.
+
+    url: where Docker answers (``unix://``, ``tcp://``, ``ssh://``); empty is its default socket.
+    Raises EngineError with a mend when the engine is not installed or does not answer.
+    """
+    if name == "podman":
+        if url:
+            raise EngineError(
+                f"Podman is used through its command line on the host, not at {url}",
+                path="container_engine_url",
+                mend="Leave container_engine_url empty, or set container_engine: docker.",
+            )
+        return PodmanEngine()
+    raise EngineError(f"unknown engine {name!r}", path="container_engine", mend="Use podman or docker.")
