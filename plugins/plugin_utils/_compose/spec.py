@@ -127,6 +127,9 @@ class GroupSpec:
     """One entry for every service."""
     builds: Mapping[str, BuildExtensions] = field(default_factory=dict)
     """One entry for every service with a `build`."""
+    relative: frozenset[Path] = frozenset()
+    """Entries with a bind source that the file gave as a relative path, ``("services", "web", "volumes", 0)``: these
+    sources are the controller's, all others are the host's."""
     warnings: tuple[str, ...] = ()
     marks: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
     """Line and column, from 1, of every key and list entry of the file."""
