@@ -44,8 +44,8 @@ def _copies(placement: Placement, index: int, name: str, nodes: Mapping[Node, Pl
     return copies
 
 
-def check_cycles(graph: Graph, errors: Errors) -> bool:
-    """Whether groups need each other in a circle; each circle is one error that names all of it."""
+def check_cycles(graph: Graph, errors: Errors) -> None:
+    """Groups that need each other in a circle; each circle is one error that names all of it."""
     reported: set[frozenset[Node]] = set()
     for start in sorted(graph):
         cycle = _cycle_from(start, graph)
@@ -59,7 +59,6 @@ def check_cycles(graph: Graph, errors: Errors) -> bool:
                     "Take one of these needs away; a link (x-links) does not order and may stay.",
                 )
             )
-    return bool(reported)
 
 
 def _cycle_from(start: Node, graph: Graph) -> list[Node]:

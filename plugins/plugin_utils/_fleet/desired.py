@@ -1,0 +1,200 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a Compose service, its GPU access and its links to the container it must become.
+
+Every canonical key of a service stands in one of the tables here, or raises: nothing of a
+group file is dropped in silence.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...module_utils._access.plan import AccessPlan
+from ...module_utils._errors import InputError
+from ...module_utils._group.config import ContainerConfig, Port, SecretFile, Service
+from .errors import nearest
+from .links import Resolved
+from .mounts import Files, mounts
+from .networks import attachments, container_name, dependencies, shared_namespace
+from .placement import Placement
+from .resources import healthcheck, limits, restart, ulimits
+from .units import seconds
+
+RESERVED_LABELS = ("org.gpu-fleet.", "com.docker.compose.")
+
+_TEXT = ("working_dir", "hostname", "domainname", "stop_signal", "userns_mode", "cgroup", "cgroup_parent",
+         "runtime", "platform", "uts")  # fmt: skip
+_FLAGS = ("tty", "stdin_open", "read_only", "privileged", "oom_kill_disable")
+_LISTS = ("cap_add", "cap_drop", "device_cgroup_rules", "dns", "dns_search", "dns_opt", "expose")
+_MAPPINGS = ("annotations", "sysctls")
+
+_MAPPED = {
+    *_TEXT, *_FLAGS, *_LISTS, *_MAPPINGS,
+    "command", "entrypoint", "environment", "labels", "user", "image", "build", "container_name", "ports", "volumes",
+    "tmpfs", "configs", "secrets", "networks", "network_mode", "ipc", "pid", "restart", "deploy", "healthcheck",
+    "stop_grace_period", "init", "security_opt", "devices", "group_add", "ulimits", "extra_hosts", "oom_score_adj",
+    "logging", "depends_on", "cpus", "cpu_shares", "cpu_quota", "cpu_period", "cpuset", "mem_limit",
+    "mem_reservation", "memswap_limit", "mem_swappiness", "pids_limit", "shm_size",
+}  # fmt: skip
+
+_ELSEWHERE = {
+    "profiles",  # chosen in placement.py
+    "pull_policy",  # images.py
+    "scale",  # checked below
+    "env_file",  # its variables are in environment already
+    "attach",  # only about what `docker compose up` prints
+    "develop",  # only about `docker compose watch`
+}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the rest of the plan found out about one service."""
+
+    image: str
+    access: AccessPlan
+    links: list[Resolved]
+    """All links of the plan."""
+    ports: tuple[Port, ...] = ()
+    secrets: tuple[SecretFile, ...] = ()
+
+
+def desired_service(placement: Placement, name: str, context: Context, files: Files) -> Service:
+    """One service of a group as it should be on its host. Staged content is added to `files`. Raises InputError."""
+    content = placement.services[name]
+    where = placement.where("services", name)
+    _check_keys(placement, name, content)
+    extensions = placement.extensions(name)
+    mine = tuple(
+        link.link for link in context.links if (link.consumer.node, link.service) == (placement.node, name)
+    )
+    config = ContainerConfig(
+        name=container_name(placement, name),
+        image=context.image,
+        environment=_environment(content, context, mine),
+        labels=_labels(placement, name, content),
+        ports=() if content.get("network_mode") == "host" else context.ports,
+        mounts=(*mounts(placement, name, files), *context.access.mounts),
+        secrets=context.secrets,
+        networks=attachments(placement, name, context.links),
+        network_mode=shared_namespace(placement, name, "network_mode"),
+        ipc=shared_namespace(placement, name, "ipc"),
+        pid=shared_namespace(placement, name, "pid"),
+        restart=restart(content, where),
+        healthcheck=healthcheck(content, where),
+        ulimits=ulimits(content),
+        gpu=context.access.gpu if extensions.gpu is not None else None,
+        **_plain(content, where),
+        **_with_access(content, context.access),
+        **_process(content),
+        **limits(content, where),
+    )
+    return Service(
+        name=name,
+        config=config,
+        depends_on=dependencies(placement, name),
+        links=mine,
+        one_shot=extensions.one_shot,
+        settle=1.0 if extensions.settle is None else float(extensions.settle),
+        cpu_fallback=context.access.cpu_fallback,
+    )
+
+
+def _check_keys(placement: Placement, name: str, content: Mapping[str, t.Any]) -> None:
+    unknown = sorted(
+        key for key in content if key not in _MAPPED | _ELSEWHERE and content[key] not in (None, "", [], {}, False)
+    )
+    if unknown:
+        raise InputError(
+            f"«{unknown[0]}» is not supported",
+            placement.where("services", name, unknown[0]),
+            nearest(unknown[0], _MAPPED) if len(unknown[0]) < 40 else "",
+        )
+    if content.get("scale") not in (None, 1):
+        raise InputError(
+            "a service has exactly one container here",
+            placement.where("services", name, "scale"),
+            "Leave scale out, and write the service under several names.",
+        )
+
+
+def _process(content: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    command, entrypoint = content.get("command"), content.get("entrypoint")
+    return {
+        "command": None if command is None else tuple(command),
+        "entrypoint": None if entrypoint is None else tuple(entrypoint),
+        "user": str(content.get("user") or ""),
+        "init": content.get("init"),
+        "extra_hosts": tuple(_extra_hosts(content.get("extra_hosts") or ())),
+        "oom_score_adj": int(content.get("oom_score_adj") or 0),
+    }
+
+
+def _plain(content: Mapping[str, t.Any], where: str) -> dict[str, t.Any]:
+    """The keys that mean the same on both sides."""
+    logging = content.get("logging") or {}
+    result: dict[str, t.Any] = {key: content.get(key) or "" for key in _TEXT}
+    result |= {key: bool(content.get(key)) for key in _FLAGS}
+    result |= {key: tuple(str(entry) for entry in content.get(key) or ()) for key in _LISTS}
+    result |= {key: _strings(content.get(key)) for key in _MAPPINGS}
+    result["log_driver"] = logging.get("driver") or ""
+    result["log_options"] = _strings(logging.get("options"))
+    if content.get("stop_grace_period") is not None:
+        result["stop_grace_period"] = seconds(content["stop_grace_period"], f"{where}.stop_grace_period")
+    return result
+
+
+def _with_access(content: Mapping[str, t.Any], access: AccessPlan) -> dict[str, t.Any]:
+    """The lists that the access plan adds to."""
+    devices = [entry if isinstance(entry, str) else _device(entry) for entry in content.get("devices") or ()]
+    return {
+        "devices": _once(devices, access.devices),
+        "group_add": _once([str(entry) for entry in content.get("group_add") or ()], access.group_add),
+        "security_opt": _once(content.get("security_opt") or (), access.security_opt),
+    }
+
+
+def _once(*lists: t.Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(entry for entries in lists for entry in entries))
+
+
+def _device(entry: Mapping[str, str]) -> str:
+    source, target = entry["source"], entry.get("target") or entry["source"]
+    permissions = entry.get("permissions") or "rwm"
+    return f"{source}:{target}:{permissions}"
+
+
+def _environment(content: Mapping[str, t.Any], context: Context, links: tuple) -> dict[str, str]:
+    """What the user wrote wins over the access plan; a variable without a value is not set, as in Compose."""
+    written = content.get("environment") or {}
+    result = dict(context.access.environment)
+    result |= {key: str(value) for key, value in written.items() if value is not None}
+    result |= {link.variable: link.url for link in links}
+    return result
+
+
+def _labels(placement: Placement, name: str, content: Mapping[str, t.Any]) -> dict[str, str]:
+    labels = _strings(content.get("labels"))
+    for label in labels:
+        if label.startswith(RESERVED_LABELS):
+            raise InputError(
+                f"the label {label} is set by the deployment",
+                placement.where("services", name, "labels", label),
+                "Take it out.",
+            )
+    return labels
+
+
+def _extra_hosts(entries: t.Iterable[str]) -> t.Iterator[str]:
+    """``name=address`` (Compose's canonical form since 2.24) as ``name:address``, which both engines take."""
+    for entry in entries:
+        name, equals, address = entry.partition("=")
+        yield f"{name}:{address}" if equals else entry
+
+
+def _strings(value: Mapping[str, t.Any] | None) -> dict[str, str]:
+    return {key: str(content) for key, content in (value or {}).items() if content is not None}

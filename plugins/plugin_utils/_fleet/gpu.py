@@ -1,0 +1,62 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The GPU of each service: its wish against the facts of the host it runs on."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...module_utils._access import plan as access
+from ...module_utils._errors import InputError
+from ...module_utils._gpu.model import EngineFacts, GpuHost
+from ...module_utils._group.config import GpuRequest
+from .._compose.spec import GpuWish
+from .placement import Placement
+
+NO_GPU = access.AccessPlan(GpuRequest(stack="cpu", mode="none", reason="no GPU is asked for"))
+
+
+def read_facts(host: str, result: t.Any) -> GpuHost:
+    """Facts from the registered result of `gpu_facts`. Raises InputError for a host that gave none."""
+    gpu = result.get("gpu") if isinstance(result, dict) else None
+    if not isinstance(gpu, dict):
+        raise InputError(
+            "this host is inside the limit but gave no facts (it could not be reached, or gpu_facts failed)",
+            host,
+            f"Bring it up, or leave it out with «-l '!{host}'».",
+        )
+    return GpuHost.from_dict(gpu)
+
+
+def plan_gpu(placement: Placement, service: str, facts: GpuHost) -> access.AccessPlan:
+    """How one service gets its GPU. Raises InputError where no stack of its wish fits."""
+    wish = placement.extensions(service).gpu
+    if wish is None:
+        return NO_GPU
+    engine = facts.engines.get(placement.host.engine) or EngineFacts(name=placement.host.engine)
+    return access.plan_access(facts, engine, _wish(wish), placement.where("services", service))
+
+
+def _wish(wish: GpuWish) -> access.GpuWish:
+    return access.GpuWish(
+        stacks=wish.stacks,
+        count=wish.count,
+        device_ids=wish.ids,
+        capabilities=wish.capabilities,
+        memory=wish.memory,
+    )
+
+
+def summary(placement: Placement, service: str, plan: access.AccessPlan) -> dict[str, t.Any] | None:
+    """What is said about one service's GPU; None for a service that asked for none."""
+    if placement.extensions(service).gpu is None:
+        return None
+    return {
+        "stack": plan.gpu.stack,
+        "mode": plan.gpu.mode,
+        "reason": plan.gpu.reason,
+        "memory": plan.gpu.memory,
+        "uuids": list(plan.gpu.uuids),
+        "cpu_fallback": plan.cpu_fallback,
+    }

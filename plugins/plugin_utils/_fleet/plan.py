@@ -1,0 +1,251 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fleet plan: everything known about all hosts, checked together, before anything is touched.
+
+The steps, in order, each a file of its own: inventory → placement → needs, ports, links → GPU and images →
+secrets → desired groups → GPU memory → warnings → text. Every error there is, is reported at once.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ...module_utils._access.plan import AccessPlan
+from ...module_utils._errors import InputError, raise_all
+from ...module_utils._gpu.model import GpuHost
+from ...module_utils._group.config import Group, Service, to_dict
+from . import gpu, secrets, vram, warnings
+from .desired import Context, desired_service
+from .errors import Errors, nearest
+from .images import HostImages
+from .inventory import Host, read_hosts
+from .links import Resolved, resolve_links
+from .mounts import Files
+from .needs import Graph, Node, check_cycles, graph_of, rounds, waves
+from .networks import container_name, group_networks, group_volumes
+from .placement import Loader, Placement, place
+from .ports import Published, check_clashes, published_ports
+from .render import render
+
+
+@dataclass
+class HostPlan:
+    """What is found out about one host inside the limit."""
+
+    host: Host
+    groups: list[Group] = field(default_factory=list)
+    images: dict[str, t.Any] = field(default_factory=dict)
+    files: Files = field(default_factory=dict)
+    secrets: dict[str, t.Any] = field(default_factory=dict)
+    gpu: dict[str, t.Any] = field(default_factory=dict)
+    claims: list[vram.Claim] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What all hosts' plans are made from."""
+
+    placements: list[Placement]
+    graph: Graph
+    ports: list[Published]
+    links: list[Resolved]
+
+    def on(self, host: Host) -> list[Placement]:
+        return [placement for placement in self.placements if placement.host.name == host.name]
+
+
+def make_plan(
+    variables: Mapping[str, Mapping[str, t.Any]],
+    facts: Mapping[str, t.Any],
+    load: Loader,
+    inside: t.Collection[str],
+    only: Sequence[str] = (),
+) -> dict[str, t.Any]:
+    """The plan in the form of docs/architecture.md, JSON-able and without secrets.
+
+    variables: host → plain values of `inventory.VARIABLES`, for every host of the inventory.
+    facts: host → what `gpu_facts` returned there. inside: hosts of the limit.
+    only: groups that may be changed; empty means all.
+    Raises FleetError, or FleetErrors with all that was found.
+    """
+    errors = Errors()
+    hosts = read_hosts(variables, inside, errors)
+    placements, notes = place(hosts, load, errors)
+    _check_only(only, placements, errors)
+    fleet = _fleet(placements, errors)
+    inner = [host for host in hosts if host.inside and host.groups]
+    known = _facts(inner, facts, errors)
+    memo: dict[tuple[str, str], str] = {}
+    plans = [_plan_host(host, fleet, known[host.name], memo, errors) for host in inner if host.name in known]
+    budgets = vram.budgets(inner, known, [claim for plan in plans for claim in plan.claims])
+    vram.check_budgets(budgets, errors)
+    raise_all(_once(errors))
+    notes += _warnings(fleet, plans)
+    selected = [node for plan in plans for node in _nodes(plan) if not only or node[1] in only]
+    data = {plan.host.name: _host_data(plan, selected) for plan in plans}
+    order = waves(fleet.graph, selected)
+    notes = [warnings.shorten(note) for note in notes]
+    return {
+        "hosts": data,
+        "waves": [[{"host": host, "group": group} for host, group in wave] for wave in order],
+        "rounds": rounds(fleet.graph, selected),
+        "warnings": notes,
+        "text": render(data, {plan.host.name: plan.groups for plan in plans}, order, budgets, notes),
+    }
+
+
+def _check_only(only: Sequence[str], placements: list[Placement], errors: Errors) -> None:
+    names = {placement.name for placement in placements}
+    for name in only:
+        if name not in names:
+            errors.append(InputError(f"no host runs a group «{name}»", "container_group", nearest(name, names)))
+
+
+def _fleet(placements: list[Placement], errors: Errors) -> Fleet:
+    graph = graph_of(placements, errors)
+    check_cycles(graph, errors)
+    ports = published_ports(placements, errors)
+    check_clashes(ports, errors)
+    _check_container_names(placements, errors)
+    return Fleet(placements, graph, ports, resolve_links(placements, ports, errors))
+
+
+def _check_container_names(placements: list[Placement], errors: Errors) -> None:
+    seen: dict[tuple[str, str, str], str] = {}
+    for placement in placements:
+        for service in placement.services:
+            name = container_name(placement, service)
+            first = seen.setdefault(
+                (placement.host.machine, placement.host.engine, name), placement.where("services", service)
+            )
+            where = placement.where("services", service)
+            if first != where:
+                errors.append(
+                    InputError(f"the container name {name} is taken by {first}", where, "Leave container_name out.")
+                )
+
+
+def _facts(hosts: list[Host], facts: Mapping[str, t.Any], errors: Errors) -> dict[str, GpuHost]:
+    known = {}
+    for host in hosts:
+        with errors.collect():
+            known[host.name] = gpu.read_facts(host.name, facts.get(host.name))
+    return known
+
+
+def _plan_host(
+    host: Host, fleet: Fleet, facts: GpuHost, memo: dict[tuple[str, str], str], errors: Errors
+) -> HostPlan:
+    plan = HostPlan(host)
+    placements = fleet.on(host)
+    images = HostImages(placements, memo)
+    values = dict(host.secrets)
+    for placement in placements:
+        found = secrets.sources(placement, errors)
+        # A secret from a file is told by its key, one from a variable by the variable's name.
+        values |= {source.key: value for source, value in found.values() if "file" in source.manifest}
+        plan.secrets |= {source.key: dict(source.manifest) for source, _value in found.values()}
+        with errors.collect():
+            services = _services(placement, fleet, facts, images, found, plan, errors)
+            plan.groups.append(_group(placement, fleet, services))
+    for placement in placements:
+        secrets.check_leaks(placement, values, errors)
+    if placements:
+        secrets.check_environment_leaks(placements[0], values, errors)
+    plan.images = {key: to_dict(spec) for key, spec in sorted(images.specs.items())}
+    return plan
+
+
+def _services(
+    placement: Placement,
+    fleet: Fleet,
+    facts: GpuHost,
+    images: HostImages,
+    found: Mapping[str, tuple[secrets.Source, str]],
+    plan: HostPlan,
+    errors: Errors,
+) -> tuple[Service, ...]:
+    result = []
+    for name in sorted(placement.services):
+        with errors.collect():
+            access = gpu.plan_gpu(placement, name, facts)
+            _note_gpu(placement, name, access, plan)
+            context = Context(
+                image=images.image_of(placement, name, access.gpu.stack),
+                access=access,
+                links=fleet.links,
+                ports=tuple(
+                    entry.port for entry in fleet.ports if (entry.placement.node, entry.service) == (placement.node, name)
+                ),
+                secrets=secrets.secret_files(placement, name, found),
+            )
+            result.append(desired_service(placement, name, context, plan.files))
+    return tuple(result)
+
+
+def _note_gpu(placement: Placement, name: str, access: AccessPlan, plan: HostPlan) -> None:
+    summary = gpu.summary(placement, name, access)
+    if summary is not None:
+        plan.gpu[f"{placement.name}/{name}"] = summary
+    if access.gpu.memory:
+        plan.claims.append(
+            vram.Claim(
+                host=plan.host.name,
+                group=placement.name,
+                service=name,
+                memory=access.gpu.memory,
+                uuids=access.gpu.uuids,
+                where=placement.where("services", name, "x-gpu", "memory"),
+            )
+        )
+
+
+def _group(placement: Placement, fleet: Fleet, services: tuple[Service, ...]) -> Group:
+    return Group(
+        name=placement.name,
+        project=placement.project,
+        services=services,
+        networks=group_networks(placement, fleet.links),
+        volumes=group_volumes(placement),
+        needs=tuple(sorted(name for host, name in fleet.graph[placement.node] if host == placement.host.name)),
+        timeout=float(placement.spec.timeout),
+        working_dir=placement.spec.directory,
+        config_files=placement.spec.path,
+    )
+
+
+def _once(errors: Errors) -> list:
+    """The same fault of one file that several hosts use is said once."""
+    return list({str(error): error for error in errors}.values())
+
+
+def _nodes(plan: HostPlan) -> list[Node]:
+    return [(plan.host.name, group.name) for group in plan.groups]
+
+
+def _host_data(plan: HostPlan, selected: list[Node]) -> dict[str, t.Any]:
+    return {
+        "engine": plan.host.engine,
+        "engine_url": plan.host.engine_url,
+        "groups": [to_dict(group) for group in plan.groups],
+        "images": plan.images,
+        "files": plan.files,
+        "secrets": plan.secrets,
+        "selected": [group for host, group in selected if host == plan.host.name],
+        "gpu": plan.gpu,
+    }
+
+
+def _warnings(fleet: Fleet, plans: list[HostPlan]) -> list[str]:
+    notes = list(warnings.file_warnings(fleet.placements))
+    for plan in plans:
+        placements = {placement.name: placement for placement in fleet.on(plan.host)}
+        for group in plan.groups:
+            for service in group.services:
+                notes += warnings.service_warnings(placements[group.name], service)
+    notes += warnings.port_warnings([port for port in fleet.ports if port.placement.host.inside])
+    notes += warnings.need_warnings(fleet.placements, fleet.graph, fleet.links)
+    return notes

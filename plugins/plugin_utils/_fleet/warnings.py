@@ -1,0 +1,61 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plan says about choices that a user made and may not have meant."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ...module_utils._engine.reference import parse_reference
+from ...module_utils._group.config import Service
+from .needs import Graph
+from .links import Resolved
+from .placement import Placement
+from .ports import ALL_ADDRESSES, Published
+
+
+def service_warnings(placement: Placement, service: Service) -> t.Iterator[str]:
+    """About one service: privileged, an image that is not pinned, the host's network."""
+    where = placement.where("services", service.name)
+    config = service.config
+    if config.privileged:
+        yield f"{where} is privileged: it can do anything on the host. Name the capabilities it needs in cap_add."
+    if not config.image.startswith("build:"):
+        reference = parse_reference(config.image)
+        if not reference.digest and reference.tag == "latest":
+            yield f"{where} runs {config.image}, which is a different image every now and then. Name a version or a digest."
+
+
+def port_warnings(ports: list[Published]) -> t.Iterator[str]:
+    """About ports that are published on all addresses of a host."""
+    for entry in ports:
+        if entry.port.address in ALL_ADDRESSES and entry.placement.services[entry.service].get("network_mode") != "host":
+            yield (
+                f"{entry.where} is published on all addresses of {entry.placement.host.name}."
+                f" Write an address in front, or set container_link_address for {entry.placement.host.name}."
+            )
+
+
+def need_warnings(placements: list[Placement], graph: Graph, links: list[Resolved]) -> t.Iterator[str]:
+    """About needs whose other end is outside the limit and that no link checks."""
+    hosts = {placement.host.name: placement.host for placement in placements}
+    linked = {(link.consumer.node, link.provider.node) for link in links}
+    for node, needed in graph.items():
+        for other in needed:
+            if hosts[node[0]].inside and not hosts[other[0]].inside and (node, other) not in linked:
+                yield (
+                    f"{node[1]} on {node[0]} needs {other[1]} on {other[0]}, which is outside the limit and to which"
+                    f" it has no link: nothing checks that it is up."
+                )
+
+
+def file_warnings(placements: list[Placement]) -> t.Iterator[str]:
+    """What reading the group files had to say, once for each file."""
+    yield from dict.fromkeys(text for placement in placements for text in placement.spec.warnings)
+
+
+def shorten(text: str) -> str:
+    """Paths below the working directory without it: shorter to read, and the same on every controller."""
+    return text.replace(os.getcwd() + os.sep, "")
