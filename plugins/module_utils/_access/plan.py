@@ -170,7 +170,7 @@ def _nvidia(host: GpuHost, engine: EngineFacts, stack: Stack, devices: tuple[Gpu
 def _gpus(stack: Stack, devices: tuple[GpuDevice, ...], wish: t.Any, reason: str) -> GpuRequest:
     """Docker's --gpus: ``all``, or the UUIDs (an index could mean another GPU after a reboot)."""
     everything = _everything(stack, devices, wish)
-    ids = () if everything else tuple(_selector(device, wish) for device in devices)
+    ids = () if everything else tuple(name for device in devices for name in _selectors(device, wish))
     return _request(
         stack, devices, wish, mode="nvidia-runtime", count=ALL if everything else 0, device_ids=ids,
         capabilities=_capabilities(wish), reason=reason,
@@ -186,9 +186,10 @@ def _ids(wish: t.Any) -> tuple[str, ...]:
     return tuple(str(each).rpartition("=")[2] for each in wish.ids)
 
 
-def _selector(device: GpuDevice, wish: t.Any) -> str:
-    wanted = [mig.uuid for mig in device.mig if mig.uuid in _ids(wish)]
-    return wanted[0] if wanted else device.uuid or str(device.index or 0)
+def _selectors(device: GpuDevice, wish: t.Any) -> list[str]:
+    if device.mig_enabled:
+        return [uuid or index for uuid, index in _mig_names(device, wish)]
+    return [device.uuid or str(device.index or 0)]
 
 
 def _nvidia_names(engine: EngineFacts, stack: Stack, devices: tuple[GpuDevice, ...], wish: t.Any) -> tuple[str, ...]:

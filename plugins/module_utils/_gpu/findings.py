@@ -37,6 +37,8 @@ CODES: dict[str, tuple[str, str]] = {
     "nodes-missing": (ERROR, "Run `nvidia-modprobe -c 0 -u` or `nvidia-ctk system create-device-nodes --control-devices`."),
     "nodes-lazy": (WARNING, "Run `nvidia-modprobe -u -c 0`, or let the first CUDA program make them."),
     "nvidia-no-devices": (ERROR, "Check `dmesg | grep NVRM`: the driver runs but gave up on every card."),
+    "gpu-not-in-container": (INFO, "Give it to this container when it is started, e.g. `--device nvidia.com/gpu=all`."),
+    "gpu-not-driven": (WARNING, "Look at `dmesg | grep -e NVRM -e nouveau`, and at the kernel's boot options for excluded cards."),
     "nvidia-smi-failed": (WARNING, "Run `nvidia-smi` by hand."),
     "nvidia-smi-crashed": (WARNING, "Update the Windows driver (WSL2) or install nvidia-ml-py on the host: NVML is then asked directly."),
     "nvml-failed": (WARNING, "Run `nvidia-smi` by hand and compare the driver's and the library's version."),

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from . import cpu, view
+from . import cpu, nvidia, nvidia_wsl, view
 from .findings import Finding, finding
 from .model import EngineFacts, GpuHost, Stack
 from .platform import detect as detect_platform
 from .probe import Reader
 
-STACKS = (cpu,)
+STACKS = (nvidia, nvidia_wsl, cpu)
 """Files with ``detect(view) -> Detected``; vendor compute stacks before general ones."""
 
-USED_VENDORS: tuple[str, ...] = ()
+USED_VENDORS = (view.NVIDIA,)
 """Vendors that some stack's file answers for; cards of others are named in a finding."""
 
 
