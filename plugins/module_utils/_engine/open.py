@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .._errors import EngineError
 from .base import Engine
+from .docker import DockerEngine
 from .podman import PodmanEngine
 
 
@@ -24,4 +25,6 @@ def open_engine(name: str, url: str = "") -> Engine:
                 mend="Leave container_engine_url empty, or set container_engine: docker.",
             )
         return PodmanEngine()
+    if name == "docker":
+        return DockerEngine(url)
     raise EngineError(f"unknown engine {name!r}", path="container_engine", mend="Use podman or docker.")

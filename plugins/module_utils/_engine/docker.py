@@ -1,0 +1,328 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Docker through the Docker SDK for Python, by its low-level client: one call is one request.
+
+The request bodies are made in `docker_arguments.py`, the answers read in `docker_parse.py`.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import os
+import shutil
+import threading
+import time
+import typing as t
+
+from .._errors import EngineError
+from .._group.config import ContainerConfig, NetworkConfig, VolumeConfig
+from . import docker_arguments as arguments_of
+from . import docker_parse as parse
+from .base import Health, Observed, ObservedContainer
+from .reference import parse_reference
+
+try:
+    import docker
+    import docker.errors
+    import requests.exceptions
+except ImportError:
+    docker = None
+
+DEFAULT_URL = "unix:///var/run/docker.sock"
+PREPARE = "Install it: ansible-playbook prepare.yml -l HOST."
+_SECONDS = 120
+_NOT_FOUND = 404
+
+
+class DockerEngine:
+    """A Docker daemon at a URL (``unix://``, ``tcp://``, ``ssh://``); empty is the default socket.
+
+    DOCKER_HOST is not consulted: what a run changes is the inventory's business.
+    """
+
+    name = "docker"
+
+    def __init__(self, url: str = "") -> None:
+        """Connects. Raises EngineError naming the URL tried and what to do."""
+        if docker is None:
+            raise EngineError(
+                "the Docker SDK for Python is missing in Ansible's Python on this host",
+                mend="Install it: pip install docker (or the package python3-docker).",
+            )
+        self._url = url or DEFAULT_URL
+        ssh = self._url.startswith("ssh://")
+        try:
+            # ssh:// by the OpenSSH client, so that ~/.ssh/config counts; every pooled connection is an ssh process.
+            self._client = docker.APIClient(
+                base_url=self._url,
+                version="auto",
+                timeout=_SECONDS,
+                use_ssh_client=ssh,
+                max_pool_size=4 if ssh else 32,
+            )
+            self.version = self._client.version().get("Version", "")
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+            raise connect_error(self._url, str(error)) from error
+        self._api = parse.api_version(self._client._version)
+
+    @contextlib.contextmanager
+    def _asking(self, path: str) -> t.Iterator[None]:
+        """Every error of the SDK, the daemon or the connection becomes an EngineError with the daemon's own words."""
+        try:
+            yield
+        except docker.errors.APIError as error:
+            raise EngineError(f"docker: {_words(error)}", path=path) from error
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+            raise connect_error(self._url, str(error), path) from error
+
+    def _gone(self, error: t.Any) -> bool:
+        return getattr(error.response, "status_code", None) == _NOT_FOUND
+
+    # -- looking
+
+    def observe(self) -> Observed:
+        asks: tuple[t.Callable[[], t.Any], ...] = (
+            lambda: self._client.containers(all=True),
+            self._client.networks,
+            lambda: self._client.volumes().get("Volumes"),
+            self._client.images,
+        )
+        with self._asking("docker"), concurrent.futures.ThreadPoolExecutor(len(asks)) as pool:
+            containers, networks, volumes, images = pool.map(lambda ask: ask(), asks)
+        return Observed(
+            tuple(parse.container(entry) for entry in containers or ()),
+            tuple(parse.network(entry) for entry in networks or ()),
+            tuple(parse.volume(entry) for entry in volumes or ()),
+            tuple(parse.image(entry) for entry in images or ()),
+        )
+
+    def container(self, name: str) -> ObservedContainer | None:
+        with self._asking(f"container {name}"):
+            # The filter is a regular expression over names with a leading slash.
+            found = self._client.containers(all=True, filters={"name": "^/" + name.replace(".", "[.]") + "$"})
+        return next((seen for seen in map(parse.container, found) if seen.name == name), None)
+
+    # -- networks and volumes
+
+    def create_network(self, network: NetworkConfig, labels: dict[str, str]) -> None:
+        body = arguments_of.create_network(network, labels)
+        with self._asking(f"network {network.name}"):
+            try:
+                self._post("/networks/create", body)
+            except docker.errors.APIError:
+                seen = [parse.network(entry) for entry in self._client.networks(names=[network.name])]
+                if not any(entry.name == network.name and entry.labels == labels for entry in seen):
+                    raise
+
+    def _post(self, path: str, body: dict[str, t.Any]) -> t.Any:
+        return self._client._result(self._client._post_json(self._client._url(path), data=body), True)
+
+    def remove_network(self, name: str) -> None:
+        self._remove(f"network {name}", lambda: self._client.remove_network(name))
+
+    def create_volume(self, volume: VolumeConfig, labels: dict[str, str]) -> None:
+        body = arguments_of.create_volume(volume, labels)
+        with self._asking(f"volume {volume.name}"):
+            made = self._post("/volumes/create", body)
+        # Docker answers with the existing volume of that name, whoever's it is.
+        if dict(made.get("Labels") or {}) != labels:
+            raise EngineError("a volume of that name exists already", path=f"volume {volume.name}")
+
+    def remove_volume(self, name: str) -> None:
+        self._remove(f"volume {name}", lambda: self._client.remove_volume(name))
+
+    def _remove(self, path: str, ask: t.Callable[[], t.Any]) -> None:
+        with self._asking(path):
+            try:
+                ask()
+            except docker.errors.APIError as error:
+                if not self._gone(error):
+                    raise
+
+    # -- containers
+
+    def create_container(self, config: ContainerConfig, labels: dict[str, str], bind_sources: dict[str, str]) -> str:
+        body = arguments_of.create_container(config, labels, bind_sources, self._api)
+        with self._asking(f"container {config.name}"):
+            made = self._client.create_container_from_config(body, config.name, config.platform or None)
+            try:
+                for attachment in arguments_of.later_networks(config, self._api):
+                    request = {"Container": made["Id"], "EndpointConfig": arguments_of.endpoint(attachment)}
+                    response = self._client._post_json(
+                        self._client._url("/networks/{0}/connect", attachment.network), data=request
+                    )
+                    self._client._raise_for_status(response)
+            except docker.errors.APIError:
+                self._client.remove_container(made["Id"], v=True, force=True)
+                raise
+        return made["Id"]
+
+    def start_container(self, name: str) -> None:
+        with self._asking(f"container {name}"):
+            self._client.start(name)
+
+    def stop_container(self, name: str, grace: float) -> None:
+        with self._asking(f"container {name}"):
+            self._client.stop(name, timeout=max(0, round(grace)))
+
+    def rename_container(self, name: str, new_name: str) -> None:
+        with self._asking(f"container {name}"):
+            self._client.rename(name, new_name)
+
+    def remove_container(self, name: str) -> None:
+        self._remove(f"container {name}", lambda: self._client.remove_container(name, v=True, force=True))
+
+    def check_health(self, name: str, healthcheck: t.Any = None) -> Health | None:
+        """Runs the test that the container was made with (its own, or the image's), as Docker itself would."""
+        path = f"container {name}"
+        with self._asking(path):
+            inspected = self._client.inspect_container(name)
+        test = parse.health_test(inspected.get("Config") or {})
+        if test is None:
+            return None
+        argv, timeout = test
+        state = inspected.get("State") or {}
+        if not state.get("Running"):
+            return Health(False, f"not running: {state.get('Status', 'unknown state')}")
+        try:
+            status, output = self.run_in(name, argv, timeout)
+        except EngineError as error:  # it ended between the two requests
+            return Health(False, error.message)
+        return Health(status == 0, output.strip())
+
+    def run_in(self, name: str, argv: t.Sequence[str], timeout: float) -> tuple[int, str]:
+        """Status 124 and what came so far when the command took longer than `timeout` seconds.
+
+        Docker has no request that ends a command it started: a late one goes on inside the container.
+        """
+        with self._asking(f"container {name}"):
+            exec_id = self._client.exec_create(name, list(argv))["Id"]
+            stream = self._client.exec_start(exec_id, stream=True)
+            output, ended = _read(stream, timeout)
+            if not ended:
+                with contextlib.suppress(docker.errors.DockerException, OSError):
+                    stream.close()
+                return 124, f"{output}no answer within {timeout:g} s"
+            return self._exit_status(exec_id), output
+
+    def _exit_status(self, exec_id: str) -> int:
+        """The stream can end a moment before the daemon knows the status."""
+        for _attempt in range(50):
+            seen = self._client.exec_inspect(exec_id)
+            if not seen.get("Running") and seen.get("ExitCode") is not None:
+                return seen["ExitCode"]
+            time.sleep(0.02)
+        return 124
+
+    def logs(self, name: str, lines: int) -> str:
+        with self._asking(f"container {name}"):
+            return self._client.logs(name, stdout=True, stderr=True, tail=lines).decode(errors="replace")
+
+    # -- images
+
+    def pull_image(self, reference: str, platform: str = "") -> None:
+        path = f"image {reference}"
+        with self._asking(path):
+            events = self._client.pull(reference, stream=True, decode=True, platform=platform or None)
+            _follow(events, path, None)
+
+    def build_image(
+        self,
+        context: str,
+        containerfile: str,
+        tags: t.Sequence[str],
+        arguments: dict[str, str],
+        labels: dict[str, str],
+        target: str = "",
+        platform: str = "",
+        on_line: t.Callable[[str], None] | None = None,
+    ) -> str:
+        path = f"image {tags[0]}" if tags else f"build of {context}"
+        with self._asking(path):
+            events = self._client.build(
+                path=context,
+                dockerfile=containerfile,
+                tag=tags[0] if tags else None,
+                buildargs=dict(arguments),
+                labels=dict(labels),
+                target=target or None,
+                platform=platform or None,
+                rm=True,
+                forcerm=True,
+                decode=True,
+                timeout=None,
+            )
+            image_id = _follow(events, path, on_line)
+            if tags:
+                image_id = self._client.inspect_image(tags[0])["Id"]
+        for tag in tags[1:]:
+            self.tag_image(tags[0], tag)
+        return image_id
+
+    def import_image(self, archive: str, reference: str, labels: dict[str, str]) -> str:
+        name = parse_reference(reference)
+        with self._asking(f"image {reference}"):
+            self._client.import_image(
+                archive, repository=name.name, tag=name.tag, changes=arguments_of.import_changes(labels)
+            )
+            return self._client.inspect_image(reference)["Id"]
+
+    def tag_image(self, reference: str, new_reference: str) -> None:
+        name = parse_reference(new_reference)
+        with self._asking(f"image {reference}"):
+            self._client.tag(reference, name.name, name.tag, force=True)
+
+    def remove_image(self, reference: str) -> None:
+        self._remove(f"image {reference}", lambda: self._client.remove_image(reference))
+
+
+def connect_error(url: str, words: str, path: str = "") -> EngineError:
+    """What to say when the daemon does not answer, out of the SDK's nested message."""
+    if "Permission denied" in words:
+        mend = "Let the user who connects be in the group docker, or connect as root (become: true)."
+    elif url == DEFAULT_URL and shutil.which("dockerd") is None and not os.path.exists(url[len("unix://") :]):
+        return EngineError("Docker is not installed on this host", path=path, mend=PREPARE)
+    elif url.startswith("ssh://"):
+        mend = f"Check that «ssh {url[len('ssh://') :]} docker version» works without a question."
+    else:
+        mend = "Is the daemon running? systemctl start docker."
+    return EngineError(f"Docker does not answer at {url}: {words}", path=path, mend=mend)
+
+
+def _words(error: t.Any) -> str:
+    explanation = error.explanation
+    return (explanation.decode(errors="replace") if isinstance(explanation, bytes) else explanation) or str(error)
+
+
+def _read(stream: t.Iterable[bytes], timeout: float) -> tuple[str, bool]:
+    """What a stream says within `timeout` seconds, and whether it ended by then."""
+    chunks: list[bytes] = []
+
+    def collect() -> None:
+        # Closing the stream from outside ends the read with one of these.
+        with contextlib.suppress(OSError, ValueError, docker.errors.DockerException):
+            for chunk in stream:
+                chunks.append(chunk)
+
+    reader = threading.Thread(target=collect, daemon=True)
+    reader.start()
+    reader.join(timeout)
+    return b"".join(list(chunks)).decode(errors="replace"), not reader.is_alive()
+
+
+def _follow(events: t.Iterable[dict[str, t.Any]], path: str, on_line: t.Callable[[str], None] | None) -> str:
+    """Read the events of a build or pull to the end; returns the image id if one was named. An error event raises."""
+    last: list[str] = []
+    image_id = ""
+    for event in events:
+        image_id = (event.get("aux") or {}).get("ID") or image_id
+        for line in (event.get("stream") or "").splitlines():
+            if line.strip():
+                last = [*last[-19:], line.rstrip()]
+                if on_line:
+                    on_line(line.rstrip())
+        if event.get("error"):
+            raise EngineError("docker: " + "\n".join([*last, event["error"].strip()]), path=path)
+    return image_id
