@@ -28,7 +28,7 @@ class Index:
 
     def __init__(self, language: str = "english") -> None:
         self.stemmer = xapian.Stem(language)
-        self.database = xapian.inmemory_open()
+        self.database = xapian.WritableDatabase("", xapian.DB_BACKEND_INMEMORY)
         self.generator = xapian.TermGenerator()
         self.generator.set_stemmer(self.stemmer)
 

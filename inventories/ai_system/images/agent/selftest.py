@@ -1,0 +1,57 @@
+"""Tests of the ranking, run where Xapian is: ``python3 /opt/agent/selftest.py`` in a container of this image."""
+
+from __future__ import annotations
+
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from agent import ranking  # noqa: E402
+
+TEXTS = {
+    1: "The spare key lies under the blue pot in the garden.",
+    2: "Ana prefers green tea in the morning.",
+    3: "The blue car needs new tyres before winter.",
+    4: "My train leaves at nine.",
+}
+
+
+class Ranking(unittest.TestCase):
+    def setUp(self) -> None:
+        self.index = ranking.Index()
+        for number, text in TEXTS.items():
+            self.index.add(number, text)
+
+    def best(self, question: str) -> int | None:
+        hits = [hit for hit in self.index.rank(question, 3) if hit.coverage >= ranking.ENOUGH]
+        return hits[0].memory if hits else None
+
+    def test_questions(self) -> None:
+        cases = {
+            "Where is the spare key?": 1,
+            "What tea does Ana prefer?": 2,
+            "when does the train leave": 4,
+            "TYRES!": 3,
+            "What is the capital of France?": None,
+            "where is it": None,
+            "": None,
+            "Is the blue whale an animal": None,
+        }
+        for question, expected in cases.items():
+            with self.subTest(question):
+                self.assertEqual(self.best(question), expected)
+
+    def test_a_rarer_word_weighs_more(self) -> None:
+        hits = self.index.rank("blue tyres", 5)
+        self.assertEqual([hit.memory for hit in hits], [3, 1])
+        self.assertGreater(hits[0].score, hits[1].score)
+        self.assertEqual((hits[0].coverage, hits[1].coverage), (1.0, 0.5))
+
+    def test_empty_index(self) -> None:
+        self.assertEqual(ranking.Index().rank("key", 3), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
