@@ -27,7 +27,8 @@ from .identity import architecture, recipe_digest
 from .spec import Bootstrap
 
 _LAST_LINES = 20
-_ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)")
+_ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)")
+_DISTRIBUTIONS = ("debian", "ubuntu", "ubuntu-ports", "raspbian")
 
 # Documentation is of no use in a base and a third of its size; the licences stay.
 _SMALLER = (
@@ -61,7 +62,7 @@ def base_archive(
     except OSError as error:
         raise InputError(f"cannot make the cache directory: {error.strerror}", path=cache_dir) from None
     # Two inventory hosts may be this one machine: the second waits and finds it made.
-    with _locked(f"{path}.lock"):
+    with locked(f"{path}.lock"):
         if os.path.exists(path):
             return path, False
         _make(recipe, debian, path, on_line or (lambda line: None))
@@ -113,47 +114,69 @@ def sources(mirror: Mirror, suite: str) -> str:
 
 
 def host_mirror(apt_dir: str = "/etc/apt") -> Mirror:
-    """The first mirror of binary packages in the host's apt sources that is not for security updates alone.
+    """The distribution's own mirror in the host's apt sources; empty when there is none.
 
-    Empty when there is none. Formats: sources.list(5), one-line and deb822.
+    Sources of other vendors also have a component «main», so an address that ends as
+    the distributions' do goes first. Formats: sources.list(5), one-line and deb822.
     """
-    one_line = [os.path.join(apt_dir, "sources.list"), *sorted(glob.glob(os.path.join(apt_dir, "sources.list.d/*.list")))]
-    found = []
-    for path in one_line:
+    pattern = os.path.join(apt_dir, "sources.list.d")
+    found: list[Mirror] = []
+    for path in [os.path.join(apt_dir, "sources.list"), *sorted(glob.glob(f"{pattern}/*.list"))]:
         found.extend(_from_lines(_read(path)))
-    for path in sorted(glob.glob(os.path.join(apt_dir, "sources.list.d/*.sources"))):
+    for path in sorted(glob.glob(f"{pattern}/*.sources")):
         found.extend(_from_deb822(_read(path)))
-    return next((mirror for mirror in found if "security" not in mirror.uri), Mirror(""))
+    usable = [mirror for mirror in map(_resolved, found) if mirror.uri.startswith(("http:", "https:"))]
+    usable.sort(key=lambda mirror: urlsplit(mirror.uri).path.rstrip("/").rpartition("/")[2] not in _DISTRIBUTIONS)
+    return usable[0] if usable else Mirror("")
+
+
+def _resolved(mirror: Mirror) -> Mirror:
+    """Cloud images name a file with the list of mirrors (apt-transport-mirror(1)): its first line."""
+    if not mirror.uri.startswith("mirror+file:"):
+        return mirror
+    lines = _read(mirror.uri[len("mirror+file:") :]).split()
+    return Mirror(lines[0] if lines else "", mirror.signed_by)
 
 
 def _from_lines(text: str) -> t.Iterator[Mirror]:
     for line in text.splitlines():
         match = _ONE_LINE.match(line.strip())
-        if match and "security" not in match["suite"] and not match["uri"].startswith(("cdrom:", "file:")):
+        if match and "security" not in match["suite"] and "main" in match["components"].split():
             options = dict(option.partition("=")[::2] for option in (match["options"] or "").split())
             yield Mirror(match["uri"], options.get("signed-by", ""))
 
 
 def _from_deb822(text: str) -> t.Iterator[Mirror]:
     for stanza in re.split(r"\n\s*\n", text):
-        fields: dict[str, str] = {}
-        name = ""
-        for line in stanza.splitlines():
-            if line.startswith("#"):
-                continue
-            if line[:1].isspace():
-                fields[name] = f"{fields.get(name, '')} {line.strip()}"
-            else:
-                name, _colon, value = line.partition(":")
-                name = name.strip().lower()
-                fields[name] = value.strip()
+        fields = _fields(stanza)
         suites = fields.get("suites", "").split()
-        usable = "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() != "no"
-        if usable and any("security" not in suite for suite in suites):
+        usable = (
+            "deb" in fields.get("types", "").split()
+            and "main" in fields.get("components", "").split()
+            and fields.get("enabled", "yes").lower() != "no"
+            and any("security" not in suite for suite in suites)
+        )
+        if usable:
             signed_by = fields.get("signed-by", "")
             for uri in fields.get("uris", "").split()[:1]:
                 # An embedded key (not a path) cannot be written on one line; apt's trusted keys then serve.
                 yield Mirror(uri, signed_by if signed_by.startswith("/") and " " not in signed_by else "")
+
+
+def _fields(stanza: str) -> dict[str, str]:
+    """A deb822 stanza by lower-case field name; continuation lines joined by spaces, comments left out."""
+    fields: dict[str, str] = {}
+    name = ""
+    for line in stanza.splitlines():
+        if line.startswith("#"):
+            continue
+        if line[:1].isspace():
+            fields[name] = f"{fields.get(name, '')} {line.strip()}"
+        else:
+            name, _colon, value = line.partition(":")
+            name = name.strip().lower()
+            fields[name] = value.strip()
+    return fields
 
 
 def _read(path: str) -> str:
@@ -182,7 +205,11 @@ def _run(argv: list[str], text: str, on_line: t.Callable[[str], None]) -> tuple[
 
 
 @contextlib.contextmanager
-def _locked(path: str) -> t.Iterator[None]:
-    with open(path, "w", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def locked(path: str) -> t.Iterator[None]:
+    """Hold a lock between processes of this machine; it ends with the process that holds it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)

@@ -43,7 +43,10 @@ class ImageState:
 
     key: str
     reference: str
-    """What to run: name:tag, with ``@sha256:…`` where a registry digest is known. Empty: not known before its base is there."""
+    """What to run: name:tag, with ``@sha256:…`` where a registry digest is known.
+
+    Empty: not known before its base is there.
+    """
     identity: str
     """Goes into the container's configuration hash; the same text as long as it is the same image."""
     present: bool
@@ -52,7 +55,7 @@ class ImageState:
     base_identities: tuple[str, ...] = ()
     """Built images: identity of each base, in the order of `ImageSpec.bases`; ``?`` for a base that is not there."""
     stand_in: str = ""
-    """Reference of the bootstrapped base that takes the place of the wanted one; empty when none does."""
+    """Reference of the bootstrapped base that takes (or will take) the wanted one's place; empty when none does."""
 
 
 def resolve(spec: ImageSpec, images: t.Iterable[ObservedImage], machine: str = "") -> ImageState:
@@ -99,6 +102,13 @@ def bootstrap_reference(digest: str) -> str:
     return f"{BOOTSTRAP_REPOSITORY}:{digest[:TAG_LENGTH]}"
 
 
+def stand_in_reference(spec: ImageSpec, machine: str = "") -> str:
+    """Reference of the base that the spec's bootstrap recipe makes; empty without a recipe."""
+    if spec.bootstrap is None:
+        return ""
+    return bootstrap_reference(recipe_digest(spec.bootstrap, architecture(spec.platform, machine)))
+
+
 def replaceable_base(spec: ImageSpec) -> str:
     """The base in `spec.bases` that its bootstrap recipe may replace; empty when none."""
     if spec.bootstrap is None:
@@ -121,10 +131,14 @@ def _resolve_built(spec: ImageSpec, index: dict[str, ObservedImage], machine: st
     for base in spec.bases:
         image, named = _find(base, index), base
         if image is None and base == replaceable_base(spec):
-            digest = recipe_digest(t.cast(Bootstrap, spec.bootstrap), architecture(spec.platform, machine))
-            named = bootstrap_reference(digest)
+            recipe = t.cast(Bootstrap, spec.bootstrap)
+            named = stand_in_reference(spec, machine)
             image = index.get(named)
-            stand_in = named if image else ""
+            stand_in = named if image or not recipe.pull else ""
+            if stand_in and image is None:
+                # Nobody will ask a registry, so what the image will be made from is known already.
+                identities.append(f"sha256:{recipe_digest(recipe, architecture(spec.platform, machine))}")
+                continue
         identities.append(base_identity(named, image) or "?")
     if "?" in identities:
         return _without_base(spec, index, tuple(identities))

@@ -9,6 +9,7 @@ What is there already is left alone; the builder is not called for it.
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 import typing as t
 from collections import deque
@@ -19,16 +20,16 @@ from .._engine.reference import parse_reference
 from .._errors import EngineError, FleetError, InputError, raise_all
 from .._group import labels
 from .archive import unpacked
-from .bootstrap import base_archive
+from .bootstrap import base_archive, locked
 from .identity import (
     ImageState,
     architecture,
-    bootstrap_reference,
     find_base,
     join_bases,
     recipe_digest,
     replaceable_base,
     resolve,
+    stand_in_reference,
     to_stage,
 )
 from .spec import Bootstrap, ImageSpec
@@ -59,14 +60,15 @@ class Done:
 
 def plan_images(specs: t.Iterable[ImageSpec], images: t.Sequence[ObservedImage]) -> list[Done]:
     """What `stage_images` would do, as far as it can be known before a base was pulled."""
-    result = []
+    result: list[Done] = []
     for spec in specs:
         state = resolve(spec, images)
         named = state.reference or f"{spec.repository}:(known once its base is there)"
         if state.present:
-            result.append(Done(named, "tagged" if _missing_tags(spec, state, images) else "present", state.reason, key=spec.key))
+            action = "tagged" if _missing_tags(spec, state, images) else "present"
+            result.append(Done(named, action, state.reason, key=spec.key))
         elif spec.build:
-            result.extend(_plan_bases(spec, state, images))
+            result.extend(base for base in _plan_bases(spec, images) if base not in result)
             result.append(Done(named, "built", state.reason, key=spec.key, context_needed=True))
         else:
             _refuse_never(spec)
@@ -74,13 +76,13 @@ def plan_images(specs: t.Iterable[ImageSpec], images: t.Sequence[ObservedImage])
     return result
 
 
-def _plan_bases(spec: ImageSpec, state: ImageState, images: t.Sequence[ObservedImage]) -> t.Iterator[Done]:
+def _plan_bases(spec: ImageSpec, images: t.Sequence[ObservedImage]) -> t.Iterator[Done]:
     for base in spec.bases:
-        if find_base(base, images) or (state.stand_in and base == replaceable_base(spec)):
-            continue
         recipe = spec.bootstrap if base == replaceable_base(spec) else None
+        if find_base(base, images) or (recipe and _there(stand_in_reference(spec), images)):
+            continue
         if recipe is not None and not recipe.pull:
-            yield Done(_stand_in(spec, recipe), "bootstrapped", f"stands in for {base}, which is not there")
+            yield Done(stand_in_reference(spec), "bootstrapped", f"stands in for {base}, which is not there")
         else:
             reason = "base is not there" + ("; bootstrapped if it cannot be pulled" if recipe else "")
             yield Done(str(parse_reference(base)), "pulled", reason)
@@ -94,7 +96,8 @@ class Stager:
     cache_dir: str
     archives: dict[str, str]
     """Path of the context's archive on this host by image key."""
-    events: Events = lambda event: None  # noqa: E731
+    events: Events
+    """Told what happens: ``{"event": "build", "image": …, "line": …}``, also pull and bootstrap."""
 
     def stage(self, specs: t.Iterable[ImageSpec]) -> list[Done]:
         """Stage every image; the errors of all of them are raised together."""
@@ -113,7 +116,11 @@ class Stager:
         state = resolve(spec, images)
         if not to_stage(spec, state):
             return [self._tag(spec, state, images)]
-        return self._build(spec, state, images) if spec.build else [self._pull(spec, state)]
+        if not spec.build:
+            return [self._pull(spec, state)]
+        # Two inventory hosts may be this one machine: the second waits and finds the image made.
+        with locked(os.path.join(tempfile.gettempdir(), f"gpu-fleet-images-{os.getuid()}.lock")):
+            return self._build(spec)
 
     def _tag(self, spec: ImageSpec, state: ImageState, images: t.Sequence[ObservedImage]) -> Done:
         missing = _missing_tags(spec, state, images)
@@ -136,7 +143,11 @@ class Stager:
         seconds = time.monotonic() - started
         return Done(after.reference, "present" if same else "pulled", reason, seconds, spec.key)
 
-    def _build(self, spec: ImageSpec, before: ImageState, images: t.Sequence[ObservedImage]) -> list[Done]:
+    def _build(self, spec: ImageSpec) -> list[Done]:
+        images = self.engine.observe().images
+        before = resolve(spec, images)
+        if not to_stage(spec, before):
+            return [self._tag(spec, before, images)]
         done = [entry for base in spec.bases for entry in self._need_base(spec, base, images)]
         images = self.engine.observe().images
         state = resolve(spec, images)
@@ -197,7 +208,7 @@ class Stager:
         if there and spec.pull_policy != "always":
             return []
         recipe = spec.bootstrap if base == replaceable_base(spec) else None
-        if recipe and _stand_in(spec, recipe) in {tag for image in images for tag in image.tags}:
+        if recipe and _there(stand_in_reference(spec), images):
             return []
         full = str(parse_reference(base))
         why = "the recipe says not to pull it"
@@ -222,7 +233,7 @@ class Stager:
 
     def _bootstrap(self, spec: ImageSpec, recipe: Bootstrap, reason: str) -> Done:
         started = time.monotonic()
-        reference = _stand_in(spec, recipe)
+        reference = stand_in_reference(spec)
 
         def on_line(line: str) -> None:
             self.events({"event": "bootstrap", "image": reference, "line": line})
@@ -234,8 +245,8 @@ class Stager:
         return Done(reference, "bootstrapped", reason + ("" if made else " (from the cache)"), seconds)
 
 
-def _stand_in(spec: ImageSpec, recipe: Bootstrap) -> str:
-    return bootstrap_reference(recipe_digest(recipe, architecture(spec.platform)))
+def _there(reference: str, images: t.Iterable[ObservedImage]) -> bool:
+    return any(reference in image.tags for image in images)
 
 
 def _missing_tags(spec: ImageSpec, state: ImageState, images: t.Iterable[ObservedImage]) -> list[str]:

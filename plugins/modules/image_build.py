@@ -1,0 +1,316 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gets images onto one engine; a thin shell around `_image/make.py`."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_build
+short_description: Build or pull the images that an engine does not have yet
+version_added: 0.1.0
+author:
+  - The gpu_fleet.containers developers (@gpu-fleet)
+description:
+  - Builds an image when what it is made of has changed, and only then. It is known by the content of its
+    Containerfile, of its context under C(.dockerignore) or C(.containerignore), its arguments, target, platform and
+    labels, and by the identity of its base. Their digest is its tag and stands in its labels; times, owners and the order
+    of files do not count.
+  - The context is read on the controller and sent only when the host has to build.
+  - A base that can be neither found nor pulled is made from the distribution's mirror, if there is a recipe for it. This
+    takes C(mmdebstrap) on the host.
+  - It only adds images and never removes one. A failed build leaves no tag behind.
+options:
+  name:
+    description:
+      - Name of the image to build, for example V(ai-system/agent). Without a registry it is kept under C(localhost/).
+    type: str
+  context:
+    description:
+      - Folder of the build context on the controller; a relative path starts from the playbook's folder.
+      - Required with O(name).
+    type: path
+  containerfile:
+    description:
+      - The Containerfile, relative to O(context). Empty means C(Dockerfile), or C(Containerfile) where there is none.
+    type: str
+    default: ""
+  arguments:
+    description:
+      - Build arguments.
+    type: dict
+    default: {}
+  target:
+    description:
+      - The stage to build. Empty means the last one.
+    type: str
+    default: ""
+  platform:
+    description:
+      - For example V(linux/arm64). Empty means the engine's own.
+    type: str
+    default: ""
+  labels:
+    description:
+      - Labels of the image.
+    type: dict
+    default: {}
+  tags:
+    description:
+      - Further tags, for example V(ai-system/agent:stable), beside the one made of its content.
+    type: list
+    elements: str
+    default: []
+  pull:
+    description:
+      - Ask the registry for a newer base each time.
+    type: bool
+    default: false
+  stack:
+    description:
+      - GPU stack of the host, which chooses among O(stacks). V(nvidia-wsl) and V(nvidia-tegra) fall back to V(nvidia),
+        V(rocm-wsl) to V(rocm).
+    type: str
+    default: cpu
+  stacks:
+    description:
+      - What differs in the build for a GPU stack, by the stack's name. Each may have C(args), C(target), C(context) and
+        C(dockerfile).
+    type: dict
+    default: {}
+  bootstrap:
+    description:
+      - Recipe of a base for where the wanted one cannot be pulled.
+    type: dict
+    suboptions:
+      argument:
+        description:
+          - The build argument that names the base in C(FROM).
+        type: str
+        required: true
+      suite:
+        description:
+          - Debian or Ubuntu release, for example V(bookworm).
+        type: str
+        required: true
+      packages:
+        description:
+          - Packages to install beside the essential ones.
+        type: list
+        elements: str
+        default: []
+      mirror:
+        description:
+          - Address of the mirror. Empty means the one in the host's own apt sources.
+        type: str
+        default: ""
+      variant:
+        description:
+          - Which packages to start from; see mmdebstrap(1).
+        type: str
+        default: minbase
+      pull:
+        description:
+          - V(false) does not even try to pull the wanted base, for sites without a registry.
+        type: bool
+        default: true
+  images:
+    description:
+      - Images of a fleet plan, as M(gpu_fleet.containers.fleet_plan) returns them, instead of O(name).
+    type: list
+    elements: dict
+  cache_dir:
+    description:
+      - Where bootstrapped bases are kept on the host.
+    type: path
+    default: /var/cache/gpu-fleet
+  events:
+    description:
+      - File to which progress is appended while it works, one JSON object on a line.
+    type: path
+extends_documentation_fragment:
+  - gpu_fleet.containers.attributes
+  - gpu_fleet.containers.engine
+attributes:
+  check_mode:
+    support: full
+    details: Says «would build» or «would pull» for what is not there. A base that is not there may hold a surprise.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+    details: The builder is not called when the image is there.
+seealso:
+  - module: gpu_fleet.containers.container_groups
+"""
+
+EXAMPLES = r"""
+- name: Build the agent's image on the CUDA base, or on a plain one where there is no GPU
+  gpu_fleet.containers.image_build:
+    name: ai-system/agent
+    context: images/agent
+    stack: "{{ gpu.stack }}"
+    stacks:
+      nvidia:
+        args:
+          BASE: nvidia/cuda:12.1.1-cudnn8-runtime-ubuntu22.04
+
+- name: Build where no registry can be reached
+  gpu_fleet.containers.image_build:
+    engine: docker
+    name: ai-system/agent
+    context: images/agent
+    tags: [ai-system/agent:stable]
+    bootstrap:
+      argument: BASE
+      suite: bookworm
+      packages: [python3, python3-zmq]
+      pull: false
+
+- name: Stage the images of a plan
+  gpu_fleet.containers.image_build:
+    engine: "{{ plan.hosts[inventory_hostname].engine }}"
+    images: "{{ plan.hosts[inventory_hostname].images.values() }}"
+"""
+
+RETURN = r"""
+images:
+  description: What was done, or would be done in check mode, in this order; bases that were needed on the way included.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    key:
+      description: Name within the plan; empty for a base.
+      type: str
+    reference:
+      description: What to run.
+      type: str
+    action:
+      description: One of C(present), C(built), C(pulled), C(tagged) and C(bootstrapped).
+      type: str
+    reason:
+      description: Why.
+      type: str
+    seconds:
+      description: How long it took.
+      type: float
+    context_needed:
+      description: In check mode, whether building it takes the context.
+      type: bool
+  sample:
+    - key: localhost/ai-system/agent
+      reference: localhost/ai-system/agent:0f3c5d1e9a77
+      action: built
+      reason: not built yet
+      seconds: 12.5
+      context_needed: false
+summary:
+  description: The same in one line for each image that is not simply there.
+  type: list
+  elements: str
+  returned: success
+  sample: ["would build localhost/ai-system/agent:0f3c5d1e9a77: not built yet"]
+"""
+
+import dataclasses
+import json
+import os
+import threading
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import open_engine
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.make import Done, Stager, plan_images
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import from_dict
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
+
+_WOULD = {"built": "build", "pulled": "pull", "tagged": "tag", "bootstrapped": "bootstrap"}
+
+BOOTSTRAP = {
+    "argument": {"type": "str", "required": True},
+    "suite": {"type": "str", "required": True},
+    "packages": {"type": "list", "elements": "str", "default": []},
+    "mirror": {"type": "str", "default": ""},
+    "variant": {"type": "str", "default": "minbase"},
+    "pull": {"type": "bool", "default": True},
+}
+
+ARGUMENTS = {
+    **ENGINE,
+    "name": {"type": "str"},
+    "context": {"type": "path"},
+    "containerfile": {"type": "str", "default": ""},
+    "arguments": {"type": "dict", "default": {}},
+    "target": {"type": "str", "default": ""},
+    "platform": {"type": "str", "default": ""},
+    "labels": {"type": "dict", "default": {}},
+    "tags": {"type": "list", "elements": "str", "default": []},
+    "pull": {"type": "bool", "default": False},
+    "stack": {"type": "str", "default": "cpu"},
+    "stacks": {"type": "dict", "default": {}},
+    "bootstrap": {"type": "dict", "options": BOOTSTRAP},
+    "images": {"type": "list", "elements": "dict"},
+    "cache_dir": {"type": "path", "default": "/var/cache/gpu-fleet"},
+    "events": {"type": "path"},
+}
+
+
+def stage(module: AnsibleModule) -> dict:
+    if module.params["images"] is None:
+        # The action plugin turns `name` and `context` into `images`: only it sees the controller's files.
+        raise InputError("image_build was called without its action plugin", mend="Use it as a task, not by another way.")
+    entries = [dict(entry) for entry in module.params["images"]]
+    archives = {entry["key"]: entry.pop("context_archive") for entry in entries if entry.get("context_archive")}
+    specs = [from_dict(entry) for entry in entries]
+    engine = open_engine(module.params["engine"], module.params["engine_url"])
+    if module.check_mode:
+        done = plan_images(specs, engine.observe().images)
+    else:
+        done = Stager(engine, module.params["cache_dir"], archives, event_writer(module.params["events"])).stage(specs)
+    changes = [entry for entry in done if entry.changed]
+    return {
+        "changed": bool(changes),
+        "images": [dataclasses.asdict(entry) for entry in done],
+        "summary": [_line(entry, module.check_mode) for entry in changes],
+        "diff": {
+            "before": "".join(f"{entry.reference}: absent ({entry.reason})\n" for entry in changes),
+            "after": "".join(f"{entry.reference}: {entry.action}\n" for entry in changes),
+        },
+    }
+
+
+def _line(entry: Done, check_mode: bool) -> str:
+    verb = f"would {_WOULD[entry.action]}" if check_mode else entry.action
+    return f"{verb} {entry.reference}: {entry.reason}"
+
+
+def event_writer(path: str | None):
+    """A function that appends one event as a JSON line to `path`; without a path events go nowhere."""
+    if not path:
+        return lambda event: None
+    lock = threading.Lock()
+
+    def write(event: dict) -> None:
+        with lock, open(path, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(event) + "\n")
+
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    return write
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        mutually_exclusive=[("name", "images")],
+        required_one_of=[("name", "images")],
+        required_by={"name": "context"},
+        supports_check_mode=True,
+    )
+    run_module(module, stage)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of `image_build` as a group file would say them."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from collections.abc import Mapping
+
+from ...module_utils._errors import InputError
+from ...module_utils._image.spec import Bootstrap, ImageSpec
+from .._compose.spec import BuildExtensions, BuildVariant
+from .spec import image_spec
+
+_VARIANT_KEYS = {"args", "target", "context", "dockerfile"}
+
+
+def spec_from_options(options: Mapping[str, t.Any], base_dir: str) -> ImageSpec:
+    """options: validated options of the module. base_dir: where relative contexts start from. Raises InputError."""
+    build = {
+        "context": os.path.join(base_dir, options["context"]),
+        "dockerfile": options["containerfile"],
+        "args": options["arguments"],
+        "target": options["target"],
+        "labels": options["labels"],
+        "tags": options["tags"],
+        "pull": options["pull"],
+    }
+    stacks = {name: _variant(name, given, base_dir) for name, given in options["stacks"].items()}
+    recipe = options["bootstrap"]
+    bootstrap = Bootstrap(**{**recipe, "packages": tuple(recipe["packages"])}) if recipe else None
+    return image_spec(
+        options["name"],
+        build,
+        BuildExtensions(stacks, bootstrap),
+        options["stack"],
+        options["name"],
+        platform=options["platform"],
+    )
+
+
+def _variant(name: str, given: t.Any, base_dir: str) -> BuildVariant:
+    if not isinstance(given, Mapping):
+        raise InputError("is not a mapping", path=f"stacks.{name}")
+    for key in given:
+        if key not in _VARIANT_KEYS:
+            raise InputError(f"unknown key {key!r}", path=f"stacks.{name}", mend=f"Known: {', '.join(sorted(_VARIANT_KEYS))}.")
+    context = given.get("context")
+    return BuildVariant(
+        args=dict(given.get("args") or {}),
+        target=given.get("target"),
+        context=os.path.join(base_dir, context) if context else None,
+        dockerfile=given.get("dockerfile"),
+    )
