@@ -278,9 +278,6 @@ class Run:
             self.place.engine.remove_network(name)
 
 
-def nothing_to_do(plans: t.Sequence[GroupActions]) -> bool:
-    """True when a run would only confirm what is there: no change, no health to ask for, every revision marked."""
-    return not any(
-        plan.changed or plan.marker_due or any(action.kind == CHECK for action in plan.services.values())
-        for plan in plans
-    )
+def is_due(plan: GroupActions) -> bool:
+    """False when a run would only confirm what is there: no change, no health to ask for, its revision marked."""
+    return plan.changed or plan.marker_due or any(action.kind == CHECK for action in plan.services.values())

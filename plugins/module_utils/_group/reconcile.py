@@ -26,7 +26,7 @@ from .bring_up import Place
 from .config import ContainerConfig, Group
 from .diff import as_ansible_diff
 from .elsewhere import Elsewhere
-from .execute import FAILED, UNCHANGED, Emit, GroupResult, Run, nothing_to_do
+from .execute import UNCHANGED, Emit, GroupResult, Run, is_due
 from .order import Key
 from .owned import Owned, deployed_config, owned_by
 from .resolve import Image, Wanted, resolve
@@ -42,7 +42,9 @@ class Request:
     groups: tuple[Group, ...]
     """All groups of this host, also those that this call does not act on."""
     only: frozenset[str] | None = None
-    """Names of the groups to act on; None: all, and groups that left the host are removed."""
+    """Names of the groups to act on; None: all."""
+    prune: bool = False
+    """Remove groups that the host no longer runs."""
     images: tuple[ImageSpec, ...] = ()
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     adopt: bool = False
@@ -144,8 +146,8 @@ def _preflight(
 
 
 def _leaving(request: Request, owned: Owned, elsewhere: t.Sequence[Elsewhere]) -> list[Action]:
-    """Containers of groups that this host no longer runs; only when the whole host is brought to its plan."""
-    if request.only is not None:
+    """Containers of groups that this host no longer runs; only when that was asked for."""
+    if not request.prune:
         return []
     staying = {group.name for group in request.groups}
     return [
@@ -167,7 +169,8 @@ def _describe(
     moving = {group.name: other.engine.name for group in selected for other in elsewhere if other.moves(group.name)}
     return {
         "changed": bool(changing or leaving or moving or any(plan.changed for plan in plans)),
-        "due": not nothing_to_do(plans) or bool(leaving or moving),
+        "due": [plan.group.name for plan in plans if is_due(plan) or plan.group.name in moving],
+        "leaving": sorted({action.group for action in leaving}),
         "actions": [action_as_data(action) for action in (*changing, *leaving)],
         "networks": [network.name for plan in plans for network in (*plan.networks, *plan.changed_networks)],
         "volumes": [volume.name for plan in plans for volume in plan.volumes],

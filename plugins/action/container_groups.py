@@ -1,0 +1,129 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of `container_groups`: hands over secrets and staged files, shows events."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import failed, plain
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events import remote_folder, run_with_events
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import pack_files, secret_values
+
+_MODULE = "gpu_fleet.containers.container_groups"
+_FROM_PLAN = ("engine", "engine_url", "groups", "images", "adopt", "state_dir")
+_SLACK = 120.0
+"""Seconds beyond the groups' own timeouts for stopping, creating and going back."""
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """Options of its own: `plan` (this host's part of the fleet plan) and `asked` (what check mode answered before)."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+    _requires_connection = True
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        try:
+            result.update(self._run(plain(self._task.args), task_vars))
+        except FleetError as error:
+            result.update(failed(error))
+        return result
+
+    def _run(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        plan = args.pop("plan", None)
+        asked = args.pop("asked", None)
+        arguments = {**args, "host": args.get("host", task_vars["inventory_hostname"])}
+        if plan is None:
+            return self._execute_or_watch(arguments, task_vars)
+        arguments.update({key: plan[key] for key in _FROM_PLAN if key in plan})
+        arguments.setdefault("only", plan.get("only"))
+        self._refuse_blocked(plan, arguments, task_vars)
+        arguments["secrets"] = secret_values(plan["secrets"], self._variable(task_vars, "container_secrets"))
+        if self._task.check_mode:
+            return self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=task_vars)
+        if asked is None:
+            # By-hand use, without the question that deploy.yml asks first.
+            asked = self._ask(arguments, task_vars)
+            if asked.get("failed"):
+                return asked
+        return self._execute_or_watch(arguments, task_vars, plan, asked["missing_files"])
+
+    def _ask(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        self._task.check_mode, before = True, self._task.check_mode
+        try:
+            return self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=task_vars)
+        finally:
+            self._task.check_mode = before
+
+    def _variable(self, task_vars: dict[str, t.Any], name: str) -> dict[str, str]:
+        return plain(self._templar.template(task_vars.get(name, {})))
+
+    def _refuse_blocked(self, plan: dict[str, t.Any], arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> None:
+        """A group whose needed group lies on a host that failed in this run is not started."""
+        failed_hosts = set(task_vars.get("ansible_play_hosts_all", ())) - set(task_vars.get("ansible_play_hosts", ()))
+        blocked = {
+            group: sorted(failed_hosts & set(hosts))
+            for group, hosts in plan.get("needs_hosts", {}).items()
+            if (arguments["only"] is None or group in arguments["only"]) and failed_hosts & set(hosts)
+        }
+        if not blocked:
+            return
+        if arguments["only"] is None:
+            arguments["only"] = [group["name"] for group in plan["groups"]]
+        arguments["only"] = [name for name in arguments["only"] if name not in blocked]
+        text = "; ".join(f"{group} (needs a group on {', '.join(hosts)})" for group, hosts in blocked.items())
+        raise FleetError(
+            f"blocked, because a host they need failed in this run: {text}",
+            task_vars["inventory_hostname"],
+            "Mend that host first, then run deploy.yml again.",
+        )
+
+    def _execute_or_watch(
+        self,
+        arguments: dict[str, t.Any],
+        task_vars: dict[str, t.Any],
+        plan: dict[str, t.Any] | None = None,
+        missing_files: t.Sequence[str] = (),
+    ) -> dict[str, t.Any]:
+        if self._task.check_mode:
+            return self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=task_vars)
+        host = arguments["host"]
+        timeout = _SLACK + 2 * sum(group.get("timeout", 120.0) for group in arguments.get("groups", ()))
+        with remote_folder(self) as folder:
+            if missing_files and plan is not None:
+                arguments["files_archive"] = self._send_files(plan, missing_files, folder)
+            return run_with_events(
+                self,
+                _MODULE,
+                arguments,
+                task_vars,
+                timeout,
+                lambda event: display.display(show_event(host, event)),
+                folder,
+            )
+
+    def _send_files(self, plan: dict[str, t.Any], missing: t.Sequence[str], folder: str) -> str:
+        archive = pack_files(plan["files"], missing)
+        try:
+            target = self._connection._shell.join_path(folder, "files.tar")
+            self._transfer_file(archive, target)
+        finally:
+            os.unlink(archive)
+        return target
+
+
+def show_event(host: str, event: dict[str, t.Any]) -> str:
+    """One line for one event: ``mainpc | 1.2 s  core-services/digital-twin: waiting for …``."""
+    where = "/".join(part for part in (event["group"], event["service"]) if part)
+    text = " ".join(part for part in (event["event"], event["text"]) if part)
+    return f"{host} | {event['seconds']:6.1f} s  {where}: {text}" if where else f"{host} | {event['seconds']:6.1f} s  {text}"

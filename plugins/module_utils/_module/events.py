@@ -1,0 +1,33 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Progress while a module works: JSON lines appended to a file that the action plugin reads."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+
+class Events:
+    """Callable that appends one event; without a path it does nothing. Safe to call from threads."""
+
+    def __init__(self, path: str = "") -> None:
+        self._lock = threading.Lock()
+        self._begin = time.monotonic()
+        self._file = open(path, "a", encoding="utf-8") if path else None  # noqa: SIM115 (kept for the whole run)
+
+    def __call__(self, event: str, group: str = "", service: str = "", text: str = "") -> None:
+        """event: a word such as ``waiting``; group and service say where; text is for a human."""
+        if self._file is None:
+            return
+        entry = {"event": event, "group": group, "service": service, "text": text}
+        entry["seconds"] = round(time.monotonic() - self._begin, 2)
+        with self._lock:
+            self._file.write(json.dumps(entry) + "\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()

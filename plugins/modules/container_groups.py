@@ -1,0 +1,299 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring all container groups of one host to the plan, in one call."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: container_groups
+short_description: Bring the container groups of a host to the plan
+version_added: 0.1.0
+description:
+  - Compares the container groups that a host should run with what its engine runs, and carries out the difference in one call.
+    Creates, starts, updates, makes anew and removes containers, networks and volumes.
+  - Services start concurrently, each as soon as what it depends on is healthy. Health checks are run actively.
+  - A group is all new or all old. When one service does not become healthy, every member of its group is brought back.
+  - Only objects that carry this host's ownership labels are changed. A container of another owner under a name that is needed is refused.
+  - The desired state comes from M(gpu_fleet.containers.fleet_plan). The playbook C(gpu_fleet.containers.deploy) puts both together.
+author:
+  - The gpu_fleet.containers developers (@gpu-fleet)
+options:
+  host:
+    description:
+      - Inventory name of the host. It is part of the ownership labels, so several inventory hosts can share one engine.
+    type: str
+    required: true
+  groups:
+    description:
+      - All groups of this host, in the form in which M(gpu_fleet.containers.fleet_plan) returns them.
+    type: list
+    elements: dict
+    default: []
+  only:
+    description:
+      - Names of the groups to act on. All when this is not set.
+    type: list
+    elements: str
+  prune:
+    description:
+      - Remove groups of this host that are not in O(groups) any more. Their volumes stay.
+    type: bool
+    default: false
+  images:
+    description:
+      - Images of the plan by key, in the form in which M(gpu_fleet.containers.fleet_plan) returns them.
+    type: dict
+    default: {}
+  secrets:
+    description:
+      - Secret values by the key that the groups name them by. They are written to files that only the container's user can read.
+    type: dict
+    default: {}
+  state:
+    description:
+      - V(present) brings the groups to the plan.
+      - V(absent) removes this host's groups (those in O(only), or all) with their networks, on both engines.
+    type: str
+    choices: [present, absent]
+    default: present
+  remove_volumes:
+    description:
+      - With O(state=absent), remove the named volumes and their data too.
+    type: bool
+    default: false
+  adopt:
+    description:
+      - Take over containers, networks and volumes of another owner whose names are needed.
+    type: bool
+    default: false
+  state_dir:
+    description:
+      - Directory on the host for staged files, secrets and the lock.
+    type: path
+    default: /var/lib/gpu-fleet
+  files_archive:
+    description:
+      - Tar file on the host with staged content that RV(missing_files) named. The action plugin sends it.
+    type: path
+  events:
+    description:
+      - File on the host to which progress is appended as JSON lines. The action plugin reads it.
+    type: path
+extends_documentation_fragment:
+  - gpu_fleet.containers.attributes
+  - gpu_fleet.containers.engine
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  platform:
+    platforms: posix
+    support: full
+seealso:
+  - module: gpu_fleet.containers.fleet_plan
+  - module: gpu_fleet.containers.container_groups_info
+"""
+
+EXAMPLES = r"""
+- name: Plan the fleet
+  gpu_fleet.containers.fleet_plan:
+  register: fleet
+
+- name: Bring this host to the plan
+  gpu_fleet.containers.container_groups:
+    plan: "{{ fleet.hosts[inventory_hostname] }}"
+
+- name: Remove every group of this host, keep the data
+  gpu_fleet.containers.container_groups:
+    host: "{{ inventory_hostname }}"
+    engine: podman
+    state: absent
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode would be done, to each container.
+  returned: with state=present
+  type: list
+  elements: dict
+  sample:
+    - action: recreate
+      group: core-services
+      service: request-coordinator
+      container: core-services-request-coordinator-1
+      reason: "environment.LOG_LEVEL: 'info' → 'debug'"
+      changes: [{path: environment.LOG_LEVEL, before: info, after: debug}]
+due:
+  description: Names of the groups for which a run has anything to do, be it only to ask a container for its health.
+  returned: with state=present
+  type: list
+  elements: str
+leaving:
+  description: Names of groups that O(prune) removes.
+  returned: with state=present
+  type: list
+  elements: str
+groups:
+  description: By group, its RV(groups.status) (unchanged, changed, would change, failed, blocked), an error, and how it was rolled back.
+  returned: with state=present
+  type: dict
+images:
+  description: By key, the image's reference on this engine and why it is, or is not, there.
+  returned: with state=present
+  type: dict
+missing_images:
+  description: Keys of images that have to be staged first.
+  returned: with state=present
+  type: list
+  elements: str
+missing_files:
+  description: Hashes of staged content that the host does not have.
+  returned: with state=present
+  type: list
+  elements: str
+moving:
+  description: Groups that run on the other engine now, with its name.
+  returned: with state=present
+  type: dict
+left_behind:
+  description: Volumes of this host that lie on another engine.
+  returned: with state=present
+  type: dict
+networks:
+  description: Networks that are made.
+  returned: with state=present
+  type: list
+  elements: str
+volumes:
+  description: Volumes that are made.
+  returned: with state=present
+  type: list
+  elements: str
+removed:
+  description: Names of removed containers, networks and volumes.
+  returned: with state=absent
+  type: dict
+kept:
+  description: Names of the volumes that were kept.
+  returned: with state=absent
+  type: dict
+warnings:
+  description: What a user should know.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import os
+import shutil
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import open_engine
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import Group, from_dict
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.reconcile import Request, reconcile
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.teardown import tear_down
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import from_dict as image_from_dict
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.events import Events
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
+
+_ARGUMENTS = {
+    "host": {"type": "str", "required": True},
+    "groups": {"type": "list", "elements": "dict", "default": []},
+    "only": {"type": "list", "elements": "str"},
+    "prune": {"type": "bool", "default": False},
+    "images": {"type": "dict", "default": {}},
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "remove_volumes": {"type": "bool", "default": False},
+    "adopt": {"type": "bool", "default": False},
+    "state_dir": {"type": "path", "default": "/var/lib/gpu-fleet"},
+    "files_archive": {"type": "path"},
+    "events": {"type": "path"},
+    **ENGINE,
+}
+
+
+def _present(module: AnsibleModule, events: Events) -> dict[str, t.Any]:
+    params = module.params
+    request = Request(
+        host=params["host"],
+        groups=tuple(from_dict(Group, group) for group in params["groups"]),
+        only=None if params["only"] is None else frozenset(params["only"]),
+        prune=params["prune"],
+        images=tuple(image_from_dict(spec) for spec in params["images"].values()),
+        secrets=params["secrets"],
+        adopt=params["adopt"],
+        state_dir=params["state_dir"],
+        files_archive=params["files_archive"] or "",
+        local=params["engine_url"].partition("://")[0] in ("", "unix"),
+        check=module.check_mode,
+    )
+    engine = _engine_to_use(module)
+    return reconcile(request, engine, _other_engines(params["engine"]), events)
+
+
+def _engine_to_use(module: AnsibleModule) -> Engine | None:
+    try:
+        return open_engine(module.params["engine"], module.params["engine_url"])
+    except EngineError:
+        # Check mode on a host that gets its engine during the run: an engine that is not there is empty.
+        if module.check_mode and not _is_installed(module.params["engine"]):
+            return None
+        raise
+
+
+def _is_installed(name: str) -> bool:
+    if name == "docker":
+        return os.path.exists("/var/run/docker.sock") or shutil.which("dockerd") is not None
+    return shutil.which(name) is not None
+
+
+def _other_engines(name: str) -> list[Engine]:
+    """The engine that the groups of this host may still run on. One that does not answer runs nothing."""
+    other = "docker" if name == "podman" else "podman"
+    if not (os.path.exists("/var/run/docker.sock") if other == "docker" else shutil.which("podman")):
+        return []
+    try:
+        return [open_engine(other)]
+    except EngineError:
+        return []
+
+
+def _absent(module: AnsibleModule, events: Events) -> dict[str, t.Any]:
+    params = module.params
+    engines = _other_engines(params["engine"])
+    if _is_installed(params["engine"]) or params["engine_url"]:
+        engines.insert(0, open_engine(params["engine"], params["engine_url"]))
+    only = None if params["only"] is None else frozenset(params["only"])
+    return tear_down(
+        params["host"], engines, only, params["remove_volumes"], params["state_dir"], module.check_mode, events
+    )
+
+
+def _run(module: AnsibleModule) -> dict[str, t.Any]:
+    events = Events(module.params["events"] or "")
+    try:
+        result = _present(module, events) if module.params["state"] == "present" else _absent(module, events)
+    finally:
+        events.close()
+    for text in result.pop("warnings", ()):
+        module.warn(text)
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=_ARGUMENTS, supports_check_mode=True)
+    run_module(module, _run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the controller hands to a host beside the plan: secret values, and the content of staged files."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import tempfile
+import typing as t
+from collections.abc import Mapping, Sequence
+
+from ..module_utils._errors import InputError
+from ._fleet.staging import normal_mode
+
+
+def secret_values(manifest: Mapping[str, Mapping[str, str]], variables: Mapping[str, str]) -> dict[str, str]:
+    """Source key → value, for the ``secrets`` part of a host's plan.
+
+    variables: the host's `container_secrets`. Raises InputError naming the key, never a value.
+    """
+    values = {}
+    for key, source in manifest.items():
+        if "variable" in source:
+            if source["variable"] not in variables:
+                raise InputError(f"no value for the secret {source['variable']}", key, "Put it into container_secrets.")
+            values[key] = str(variables[source["variable"]])
+        else:
+            try:
+                with open(source["file"], encoding="utf-8") as stream:
+                    values[key] = stream.read()
+            except OSError as error:
+                raise InputError(f"cannot read {source['file']}: {error.strerror}", key) from None
+    return values
+
+
+def pack_files(manifests: Mapping[str, Mapping[str, t.Any]], hashes: Sequence[str]) -> str:
+    """A tar below the temporary directory whose top-level entries are the staged content, named by hash.
+
+    Owner, times and the controller's umask leave no trace in it. The caller removes it.
+    """
+    descriptor, path = tempfile.mkstemp(prefix="gpu-fleet-files-", suffix=".tar")
+    with os.fdopen(descriptor, "wb") as stream, tarfile.open(fileobj=stream, mode="w") as tar:
+        for sha in hashes:
+            manifest = manifests[sha]
+            if "content" in manifest:
+                _add_bytes(tar, sha, manifest["content"].encode(), int(manifest["mode"], 8))
+            elif manifest.get("type") == "directory":
+                tar.add(manifest["path"], arcname=sha, filter=_normal)
+            else:
+                with open(manifest["path"], "rb") as file:
+                    _add_bytes(tar, sha, file.read(), int(manifest["mode"], 8))
+    return path
+
+
+def _add_bytes(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content), mode
+    tar.addfile(member, io.BytesIO(content))
+
+
+def _normal(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = member.mtime = 0
+    member.uname = member.gname = ""
+    member.mode = 0o755 if member.isdir() else normal_mode(member.mode)
+    return member
