@@ -111,7 +111,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.facts import gather
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe import HostReader
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import RecordingReader, ReplayReader, load
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import (
+    RecordingReader,
+    ReplayReader,
+    load,
+)
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 ARGUMENTS = {
@@ -141,7 +145,9 @@ def _write(path: str, snapshot: dict[str, t.Any]) -> None:
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, mutually_exclusive=[["record", "replay"]]), run)
+    run_module(
+        AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, mutually_exclusive=[["record", "replay"]]), run
+    )
 
 
 if __name__ == "__main__":

@@ -60,7 +60,9 @@ def plan_access(
     """
     stack, skipped = _select_stack(host, wish, where)
     if stack.name == "cpu":
-        return AccessPlan(GpuRequest(stack="cpu", mode="none", reason=skipped or "cpu was asked for"), cpu_fallback=bool(skipped))
+        return AccessPlan(
+            GpuRequest(stack="cpu", mode="none", reason=skipped or "cpu was asked for"), cpu_fallback=bool(skipped)
+        )
     devices = select_devices(stack, engine, wish, where, taken or {})
     return _PLANNERS[stack.name](host, engine, stack, devices, wish)
 
@@ -99,7 +101,9 @@ def select_devices(
     ids = _ids(wish)
     if ids and "all" not in ids:
         return _by_id(usable, ids, where)
-    fitting = tuple(device for device in usable if not wish.memory or (device.memory_bytes or wish.memory) >= wish.memory)
+    fitting = tuple(
+        device for device in usable if not wish.memory or (device.memory_bytes or wish.memory) >= wish.memory
+    )
     if usable and not fitting:
         raise _too_small(usable, wish.memory, where)
     if wish.count == ALL or ids:
@@ -139,7 +143,9 @@ def _by_id(usable: tuple[GpuDevice, ...], ids: tuple[str, ...], where: str) -> t
 
 def _names(device: GpuDevice) -> set[str]:
     own = {device.uuid, "" if device.index is None else str(device.index)}
-    slices = {mig.uuid for mig in device.mig} | {f"{device.index}:{mig.index}" for mig in device.mig if mig.index is not None}
+    slices = {mig.uuid for mig in device.mig} | {
+        f"{device.index}:{mig.index}" for mig in device.mig if mig.index is not None
+    }
     return (own | slices) - {""}
 
 
@@ -157,10 +163,14 @@ def _capabilities(wish: t.Any) -> tuple[str, ...]:
     return tuple(wish.capabilities) or ("gpu",)
 
 
-def _nvidia(host: GpuHost, engine: EngineFacts, stack: Stack, devices: tuple[GpuDevice, ...], wish: t.Any) -> AccessPlan:
+def _nvidia(
+    host: GpuHost, engine: EngineFacts, stack: Stack, devices: tuple[GpuDevice, ...], wish: t.Any
+) -> AccessPlan:
     names = _nvidia_names(engine, stack, devices, wish)
     if names:
-        request = _request(stack, devices, wish, mode="cdi", cdi_devices=names, reason=f"{engine.name} reads the CDI spec")
+        request = _request(
+            stack, devices, wish, mode="cdi", cdi_devices=names, reason=f"{engine.name} reads the CDI spec"
+        )
         return AccessPlan(request, security_opt=_labels(engine))
     if "nvidia" in engine.runtimes:
         return AccessPlan(_gpus(stack, devices, wish, "the nvidia runtime is registered and there is no CDI spec"))
@@ -172,8 +182,14 @@ def _gpus(stack: Stack, devices: tuple[GpuDevice, ...], wish: t.Any, reason: str
     everything = _everything(stack, devices, wish)
     ids = () if everything else tuple(name for device in devices for name in _selectors(device, wish))
     return _request(
-        stack, devices, wish, mode="nvidia-runtime", count=ALL if everything else 0, device_ids=ids,
-        capabilities=_capabilities(wish), reason=reason,
+        stack,
+        devices,
+        wish,
+        mode="nvidia-runtime",
+        count=ALL if everything else 0,
+        device_ids=ids,
+        capabilities=_capabilities(wish),
+        reason=reason,
     )
 
 
@@ -215,28 +231,58 @@ def _mig_names(device: GpuDevice, wish: t.Any) -> list[tuple[str, str]]:
     return [pair for pair in pairs if not ids or ids & set(pair) or device.uuid in ids or str(device.index) in ids]
 
 
-def _nvidia_wsl(host: GpuHost, engine: EngineFacts, stack: Stack, devices: tuple[GpuDevice, ...], wish: t.Any) -> AccessPlan:
+def _nvidia_wsl(
+    host: GpuHost, engine: EngineFacts, stack: Stack, devices: tuple[GpuDevice, ...], wish: t.Any
+) -> AccessPlan:
     # The spec of nvidia-ctk's wsl mode has one device, «all»; CUDA selects among the GPUs.
     # Source: nvidia-container-toolkit, pkg/nvcdi/*-wsl.go.
     part = len(devices) < len(stack.devices)
-    environment = {"CUDA_VISIBLE_DEVICES": ",".join(device.uuid or str(device.index or 0) for device in devices)} if part else {}
+    environment = (
+        {"CUDA_VISIBLE_DEVICES": ",".join(device.uuid or str(device.index or 0) for device in devices)} if part else {}
+    )
     if engine.flavour == "desktop":
         # Docker Desktop's daemon lives in a distribution of its own and does not see this one's CDI specs,
         # libraries or toolkit (docker/desktop-feedback 501); --gpus all is what it supports.
-        return AccessPlan(_request(stack, devices, wish, mode="nvidia-runtime", count=ALL, capabilities=_capabilities(wish),
-                                   reason="Docker Desktop gives GPUs by --gpus"), environment=environment)
+        return AccessPlan(
+            _request(
+                stack,
+                devices,
+                wish,
+                mode="nvidia-runtime",
+                count=ALL,
+                capabilities=_capabilities(wish),
+                reason="Docker Desktop gives GPUs by --gpus",
+            ),
+            environment=environment,
+        )
     if "nvidia.com/gpu=all" in engine.cdi_devices:
-        request = _request(stack, devices, wish, mode="cdi", cdi_devices=("nvidia.com/gpu=all",), reason=f"{engine.name} reads the CDI spec")
+        request = _request(
+            stack,
+            devices,
+            wish,
+            mode="cdi",
+            cdi_devices=("nvidia.com/gpu=all",),
+            reason=f"{engine.name} reads the CDI spec",
+        )
         return AccessPlan(request, environment=environment, security_opt=_labels(engine))
     if "nvidia" in engine.runtimes:
-        request = _request(stack, devices, wish, mode="nvidia-runtime", count=ALL, capabilities=_capabilities(wish),
-                           reason="the nvidia runtime is registered and there is no CDI spec")
+        request = _request(
+            stack,
+            devices,
+            wish,
+            mode="nvidia-runtime",
+            count=ALL,
+            capabilities=_capabilities(wish),
+            reason="the nvidia runtime is registered and there is no CDI spec",
+        )
         return AccessPlan(request, environment=environment)
     # Microsoft's own form (wslg docs/Containers.md): whole directories survive a Windows driver update.
     return AccessPlan(
         _request(stack, devices, wish, mode="explicit", reason="no toolkit: /dev/dxg and the driver's directory"),
         devices=("/dev/dxg",),
-        mounts=(Mount(type="bind", source="/usr/lib/wsl", target="/usr/lib/wsl", read_only=True, create_host_path=False),),
+        mounts=(
+            Mount(type="bind", source="/usr/lib/wsl", target="/usr/lib/wsl", read_only=True, create_host_path=False),
+        ),
         environment={"LD_LIBRARY_PATH": "/usr/lib/wsl/lib", **environment},
         security_opt=_labels(engine),
     )

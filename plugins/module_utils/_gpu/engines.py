@@ -66,10 +66,15 @@ def _podman(reader: Reader, url: str, with_declared: bool) -> tuple[EngineFacts,
     return facts, found
 
 
-_PROBES: dict[str, t.Callable[[Reader, str, bool], tuple[EngineFacts, list[Finding]]]] = {"docker": _docker, "podman": _podman}
+_PROBES: dict[str, t.Callable[[Reader, str, bool], tuple[EngineFacts, list[Finding]]]] = {
+    "docker": _docker,
+    "podman": _podman,
+}
 
 
-def _read(name: str, result: CommandResult, parse: t.Callable[[dict[str, t.Any]], EngineFacts]) -> tuple[EngineFacts, list[Finding]]:
+def _read(
+    name: str, result: CommandResult, parse: t.Callable[[dict[str, t.Any]], EngineFacts]
+) -> tuple[EngineFacts, list[Finding]]:
     probe = f"{name} info"
     if result.rc != 0:
         reason = _last_line(result.stderr) or _last_line(result.stdout) or f"{probe} failed with status {result.rc}"

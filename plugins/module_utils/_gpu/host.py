@@ -60,5 +60,9 @@ def _platform_findings(platform: str) -> list[Finding]:
     if platform == "jetson":
         return [finding("gpu-not-used", "There is a Jetson's integrated GPU", "/etc/nv_tegra_release")]
     if platform == "macos":
-        return [finding("gpu-not-used", "There is a Mac's GPU, which containers reach only through a virtual machine", "system")]
+        return [
+            finding(
+                "gpu-not-used", "There is a Mac's GPU, which containers reach only through a virtual machine", "system"
+            )
+        ]
     return []

@@ -132,7 +132,9 @@ class GpuHost:
         return cls(
             platform=data.get("platform", "linux"),
             stacks=tuple(_make(Stack, entry) for entry in data.get("stacks", ())),
-            engines={name: _make(EngineFacts, {"name": name, **entry}) for name, entry in data.get("engines", {}).items()},
+            engines={
+                name: _make(EngineFacts, {"name": name, **entry}) for name, entry in data.get("engines", {}).items()
+            },
             findings=tuple(_make(Finding, entry) for entry in data.get("findings", ())),
         )
 

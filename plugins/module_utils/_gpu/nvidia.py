@@ -46,11 +46,19 @@ def _refused(view: HostView, cards: tuple[Card, ...], loaded: bool) -> Finding |
     """Reasons that need no question to the driver."""
     if view.platform == "container" and _control(view.reader) is None:
         # /proc and /sys show the outer host's driver and cards.
-        return finding("gpu-not-in-container", "The outer host has an NVIDIA GPU; this container was not given it", "/dev/nvidiactl")
+        return finding(
+            "gpu-not-in-container",
+            "The outer host has an NVIDIA GPU; this container was not given it",
+            "/dev/nvidiactl",
+        )
     card = next((card for card in cards if card.driver == "nouveau"), None)
     if card is None or loaded:
         return None
-    return finding("nouveau-in-use", f"The card at {card.bus_id} is driven by nouveau", f"/sys/bus/pci/devices/{card.bus_id}/driver")
+    return finding(
+        "nouveau-in-use",
+        f"The card at {card.bus_id} is driven by nouveau",
+        f"/sys/bus/pci/devices/{card.bus_id}/driver",
+    )
 
 
 def _explain(view: HostView, cards: tuple[Card, ...], answer: Answer, loaded: bool) -> Detected:
@@ -60,7 +68,12 @@ def _explain(view: HostView, cards: tuple[Card, ...], answer: Answer, loaded: bo
     code = answer.problem
     if code in ("nvidia-smi-failed", "nvml-failed") and not _openable(view, [_control(view.reader)]):
         code = "no-permission"
-    if code in ("driver-not-loaded", "library-missing") and not loaded and not _libraries(view.reader) and answer.source != "nvidia-smi -q -x":
+    if (
+        code in ("driver-not-loaded", "library-missing")
+        and not loaded
+        and not _libraries(view.reader)
+        and answer.source != "nvidia-smi -q -x"
+    ):
         code = "driver-missing"
     if code == "no-permission":
         return _not_ready(devices, _permission(view, [_control(view.reader), *_gpu_nodes(view.reader, devices)]))
@@ -86,7 +99,9 @@ def _check(view: HostView, cards: tuple[Card, ...], answer: Answer) -> Detected:
     if ready and device_node(view.reader, "/dev/nvidia-uvm") is None:
         findings.append(finding("nodes-lazy", "/dev/nvidia-uvm is not there yet; CUDA needs it", "/dev/nvidia-uvm"))
     if ready and all(device.memory_bytes is None for device in ready):
-        findings.append(finding("memory-unknown", "Nothing on this host says how much memory its GPUs have", answer.source))
+        findings.append(
+            finding("memory-unknown", "Nothing on this host says how much memory its GPUs have", answer.source)
+        )
     findings += _not_driven(cards, answer.devices)
     if ready:
         reason = f"driver {answer.driver or 'of unknown version'} answers for {len(ready)} of {len(devices)} GPUs ({answer.source})"
@@ -123,8 +138,11 @@ def _not_driven(cards: tuple[Card, ...], devices: tuple[GpuDevice, ...]) -> list
     if "" in seen:
         return []
     return [
-        finding("gpu-not-driven", f"The card at {card.bus_id} is there ({card.driver or 'no driver'}), the driver does not list it",
-                f"/sys/bus/pci/devices/{card.bus_id}")
+        finding(
+            "gpu-not-driven",
+            f"The card at {card.bus_id} is there ({card.driver or 'no driver'}), the driver does not list it",
+            f"/sys/bus/pci/devices/{card.bus_id}",
+        )
         for card in cards
         if card.bus_id not in seen
     ]
@@ -164,7 +182,9 @@ def with_minors(reader: Reader, devices: tuple[GpuDevice, ...]) -> tuple[GpuDevi
     known = from_procfs(reader, NAME)
     minors = {key: each.minor for each in (known.devices if known else ()) for key in (each.uuid, each.bus_id) if key}
     return tuple(
-        device if device.minor is not None else dataclasses.replace(device, minor=minors.get(device.uuid, minors.get(device.bus_id)))
+        device
+        if device.minor is not None
+        else dataclasses.replace(device, minor=minors.get(device.uuid, minors.get(device.bus_id)))
         for device in devices
     )
 
@@ -173,10 +193,16 @@ def _without_tools(reader: Reader) -> Answer:
     """Neither NVML's binding nor nvidia-smi: the kernel module's own list, if the user-space library matches it."""
     known = from_procfs(reader, NAME)
     if known is None:
-        return Answer("/proc/driver/nvidia/version", problem="driver-not-loaded", message="The NVIDIA kernel module is not loaded")
+        return Answer(
+            "/proc/driver/nvidia/version", problem="driver-not-loaded", message="The NVIDIA kernel module is not loaded"
+        )
     versions = _libraries(reader)
     if not versions:
-        return Answer("/usr/lib", problem="library-missing", message=f"The kernel module {known.driver} is loaded, its libraries are not installed")
+        return Answer(
+            "/usr/lib",
+            problem="library-missing",
+            message=f"The kernel module {known.driver} is loaded, its libraries are not installed",
+        )
     if known.driver and known.driver not in versions:
         text = f"The kernel module is {known.driver}, the libraries are {', '.join(sorted(versions))}"
         return Answer("/usr/lib", problem="driver-library-mismatch", message=text)

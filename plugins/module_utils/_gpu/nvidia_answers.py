@@ -70,7 +70,9 @@ def from_nvml(data: dict[str, t.Any], stack: str) -> Answer:
     if "error" in data:
         number = _int(data["error"])
         message = f"NVML says {_str(data.get('message')) or number}"
-        return Answer("NVML", problem=PROBLEMS.get(number if number is not None else 999, "nvml-failed"), message=message)
+        return Answer(
+            "NVML", problem=PROBLEMS.get(number if number is not None else 999, "nvml-failed"), message=message
+        )
     driver = _str(data.get("driver"))
     entries = [entry for entry in _list(data.get("devices")) if isinstance(entry, dict)]
     devices, lost = [], []
@@ -264,7 +266,12 @@ def mebibytes(text: str) -> int | None:
 
 def _value(element: t.Any, path: str) -> str:
     text = (element.findtext(path) or "").strip()
-    return "" if text in ("N/A", "[N/A]", "Not Supported", "[Not Supported]", "ERR!", "Unknown Error") or "GPU is lost" in text else text
+    return (
+        ""
+        if text in ("N/A", "[N/A]", "Not Supported", "[Not Supported]", "ERR!", "Unknown Error")
+        or "GPU is lost" in text
+        else text
+    )
 
 
 def _number(text: str) -> int | None:

@@ -23,7 +23,11 @@ DXG = "/dev/dxg"
 LIBRARIES = "/usr/lib/wsl/lib"
 SMI = (f"{LIBRARIES}/nvidia-smi", "nvidia-smi")
 """The absolute path first: neither root's nor Ansible's PATH has the directory."""
-SHADOWS = ("/usr/lib/x86_64-linux-gnu/libcuda.so.1", "/usr/lib64/libcuda.so.1", "/usr/lib/aarch64-linux-gnu/libcuda.so.1")
+SHADOWS = (
+    "/usr/lib/x86_64-linux-gnu/libcuda.so.1",
+    "/usr/lib64/libcuda.so.1",
+    "/usr/lib/aarch64-linux-gnu/libcuda.so.1",
+)
 
 
 def detect(view: HostView) -> Detected:
@@ -53,15 +57,23 @@ def _asked(view: HostView) -> Detected:
         found = finding("library-missing", f"Neither nvidia-smi nor NVML is in {LIBRARIES}", LIBRARIES)
         return Detected(_no(found, ()), (found, *warnings))
     if answer.problem:
-        found = finding(answer.problem, answer.message, answer.source, **({"group": "of /dev/dxg"} if answer.problem == "no-permission" else {}))
+        found = finding(
+            answer.problem,
+            answer.message,
+            answer.source,
+            **({"group": "of /dev/dxg"} if answer.problem == "no-permission" else {}),
+        )
         return Detected(_no(found, ()), (found, *warnings))
     dxg = device_node(view.reader, DXG)
     nodes = (dxg,) if dxg is not None else ()
     devices = tuple(
-        dataclasses.replace(device, nodes=nodes, minor=None, ready=device.index not in answer.lost) for device in answer.devices
+        dataclasses.replace(device, nodes=nodes, minor=None, ready=device.index not in answer.lost)
+        for device in answer.devices
     )
     lost = tuple(
-        finding("gpu-lost", f"The GPU {device.name} no longer answers", answer.source) for device in devices if not device.ready
+        finding("gpu-lost", f"The GPU {device.name} no longer answers", answer.source)
+        for device in devices
+        if not device.ready
     )
     ready = sum(device.ready for device in devices)
     reason = f"Windows driver {answer.driver or 'of unknown version'} answers for {ready} of {len(devices)} GPUs ({answer.source})"
@@ -81,8 +93,14 @@ def _warnings(view: HostView) -> list[Finding]:
         target = follow(view.reader, path)
         if re.search(r"libcuda\.so\.\d+\.\d+", target):
             text = f"{path} is a Linux driver's library ({target.rpartition('/')[2]})"
-            warnings.append(finding("wsl-linux-driver", text, path, remove="apt-get purge 'libcuda1*' 'cuda-drivers*' 'nvidia-driver-*'"))
+            warnings.append(
+                finding(
+                    "wsl-linux-driver", text, path, remove="apt-get purge 'libcuda1*' 'cuda-drivers*' 'nvidia-driver-*'"
+                )
+            )
     listed = view.reader.directory("/etc/ld.so.conf.d")
     if listed is not None and "ld.wsl.conf" not in listed:
-        warnings.append(finding("wsl-loader-path", f"The loader does not know {LIBRARIES}", "/etc/ld.so.conf.d/ld.wsl.conf"))
+        warnings.append(
+            finding("wsl-loader-path", f"The loader does not know {LIBRARIES}", "/etc/ld.so.conf.d/ld.wsl.conf")
+        )
     return warnings

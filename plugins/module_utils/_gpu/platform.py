@@ -42,7 +42,9 @@ def _in_container(reader: Reader) -> bool:
     if reader.file("/.dockerenv") is not None or reader.file("/run/.containerenv") is not None:
         return True
     # systemd and WSL's init set «wsl» in some versions; that is a machine for our purposes.
-    named = (reader.file("/run/systemd/container") or environment(reader.file("/proc/1/environ")).get("container", "")).strip()
+    named = (
+        reader.file("/run/systemd/container") or environment(reader.file("/proc/1/environ")).get("container", "")
+    ).strip()
     if named:
         return named != "wsl"
     return bool(CONTAINER_CGROUP.search(reader.file("/proc/1/cgroup") or ""))

@@ -59,6 +59,8 @@ class Reader(t.Protocol):
 
     def link(self, path: str) -> str | None: ...
 
+    def exists(self, path: str) -> bool: ...
+
     def command(self, argv: t.Sequence[str], timeout: float = 10.0) -> CommandResult | None:
         """Run a program; None when it is not installed."""
 
@@ -73,9 +75,25 @@ class Reader(t.Protocol):
 
 
 DOCKER_INFO = ("docker", "info", "--format", "{{json .}}")
-DOCKER_DECLARED = ("docker", "ps", "--filter", "label=org.gpu-fleet.vram", "--format", '{{.Label "org.gpu-fleet.vram"}}')
+DOCKER_DECLARED = (
+    "docker",
+    "ps",
+    "--filter",
+    "label=org.gpu-fleet.vram",
+    "--format",
+    '{{.Label "org.gpu-fleet.vram"}}',
+)
 
-SEARCH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/opt/homebrew/bin", "/snap/bin")
+SEARCH = (
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+    "/opt/homebrew/bin",
+    "/snap/bin",
+)
 """Searched after PATH: Ansible's, sudo's and root's PATH are often shorter than a person's."""
 
 
@@ -124,6 +142,9 @@ class HostReader:
         except OSError:
             return None
 
+    def exists(self, path: str) -> bool:
+        return os.path.exists(path)
+
     def command(self, argv: t.Sequence[str], timeout: float = 10.0) -> CommandResult | None:
         program = find_program(argv[0])
         if program is None:
@@ -134,13 +155,20 @@ class HostReader:
         environment = {**os.environ, "LC_ALL": "C"}
         try:
             done = subprocess.run(
-                [program, *argv[1:]], stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, env=environment, check=False
+                [program, *argv[1:]],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout,
+                env=environment,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return CommandResult(124, "", f"no answer within {timeout:g} s")
         except OSError as error:
             return CommandResult(126, "", str(error))
-        return CommandResult(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+        return CommandResult(
+            done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+        )
 
     def nvml(self) -> dict[str, t.Any] | None:
         from .nvml import ask, load

@@ -17,8 +17,19 @@ from .._errors import InputError
 from .findings import Finding, finding
 from .probe import DOCKER_DECLARED, DOCKER_INFO, CommandResult, Node, Reader
 
-ENVIRONMENT = ("container", "WSL_DISTRO_NAME", "WSL_INTEROP", "XDG_RUNTIME_DIR", "DISPLAY", "WAYLAND_DISPLAY", "NVIDIA_VISIBLE_DEVICES",
-               "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "PATH", "LANG")
+ENVIRONMENT = (
+    "container",
+    "WSL_DISTRO_NAME",
+    "WSL_INTEROP",
+    "XDG_RUNTIME_DIR",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "NVIDIA_VISIBLE_DEVICES",
+    "CUDA_VISIBLE_DEVICES",
+    "LD_LIBRARY_PATH",
+    "PATH",
+    "LANG",
+)
 """Variables that a snapshot keeps; everything else may be a secret."""
 
 CREDENTIALS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s\"'@]+@")
@@ -75,7 +86,7 @@ class RecordingReader:
     def directory(self, path: str) -> tuple[str, ...] | None:
         names = self._reader.directory(path)
         if names is not None:
-            self._directories[path] = list(names)
+            self._directories[path] = sorted({*names, *self._directories.get(path, ())})
         return names
 
     def node(self, path: str) -> Node | None:
@@ -89,6 +100,17 @@ class RecordingReader:
         if target is not None:
             self._links[path] = target
         return target
+
+    def exists(self, path: str) -> bool:
+        """Kept as an entry of its directory, or as the lack of one in the nearest directory there is."""
+        there = self._reader.exists(path)
+        parent, _slash, name = path.rpartition("/")
+        while not there and parent and not self._reader.exists(parent):
+            parent = parent.rpartition("/")[0]
+        entries = self._directories.setdefault(parent or "/", [])
+        if there and name not in entries:
+            entries.append(name)
+        return there
 
     def command(self, argv: t.Sequence[str], timeout: float = 10.0) -> CommandResult | None:
         return self._kept(key_of(argv), self._reader.command(argv, timeout))
@@ -123,7 +145,10 @@ class ReplayReader:
             self.damage.append(f"format {data.get('snapshot')!r} instead of 1")
         self._system = self._shaped(data.get("system", "Linux"), str, "system") or "Linux"
         self._machine = self._shaped(data.get("machine", ""), str, "machine") or ""
-        parts = {name: self._shaped(data.get(name, {}), dict, name) or {} for name in ("files", "directories", "nodes", "links", "commands")}
+        parts = {
+            name: self._shaped(data.get(name, {}), dict, name) or {}
+            for name in ("files", "directories", "nodes", "links", "commands")
+        }
         self._files = self._entries("files", parts["files"], lambda entry: entry if isinstance(entry, str) else None)
         self._links = self._entries("links", parts["links"], lambda entry: entry if isinstance(entry, str) else None)
         self._nodes = self._entries("nodes", parts["nodes"], _node)
@@ -166,6 +191,18 @@ class ReplayReader:
 
     def link(self, path: str) -> str | None:
         return self._links.get(path)
+
+    def exists(self, path: str) -> bool:
+        """Whether it is recorded anywhere. Where nothing near it was recorded, nobody asked: it counts as there."""
+        known = (self._files, self._links, self._nodes, self._directories)
+        if any(path in part for part in known):
+            return True
+        while path not in ("", "/"):
+            parent, _slash, name = path.rpartition("/")
+            if (parent or "/") in self._directories:
+                return name in (self.directory(parent or "/") or ())
+            path = parent
+        return True
 
     def command(self, argv: t.Sequence[str], timeout: float = 10.0) -> CommandResult | None:
         return self._commands.get(key_of(argv))
@@ -214,8 +251,12 @@ def _node(entry: t.Any) -> Node | None:
         return None
     try:
         return Node(
-            str(entry.get("kind", "char")), int(entry.get("major", 0)), int(entry.get("minor", 0)),
-            str(entry.get("mode", "0600")), int(entry.get("uid", 0)), int(entry.get("gid", 0)),
+            str(entry.get("kind", "char")),
+            int(entry.get("major", 0)),
+            int(entry.get("minor", 0)),
+            str(entry.get("mode", "0600")),
+            int(entry.get("uid", 0)),
+            int(entry.get("gid", 0)),
         )
     except (TypeError, ValueError, OverflowError):
         return None

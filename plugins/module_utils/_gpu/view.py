@@ -15,7 +15,17 @@ from .probe import Node, Reader
 NVIDIA, AMD, INTEL, VIRTIO, MICROSOFT = "0x10de", "0x1002", "0x8086", "0x1af4", "0x1414"
 VENDORS = {NVIDIA: "NVIDIA", AMD: "AMD", INTEL: "Intel", VIRTIO: "virtio", MICROSOFT: "Microsoft"}
 
-NO_GPU_DRIVERS = ("ast", "mgag200", "hibmc-drm", "bochs-drm", "cirrus", "simple-framebuffer", "simpledrm", "vkms", "vgem")
+NO_GPU_DRIVERS = (
+    "ast",
+    "mgag200",
+    "hibmc-drm",
+    "bochs-drm",
+    "cirrus",
+    "simple-framebuffer",
+    "simpledrm",
+    "vkms",
+    "vgem",
+)
 """Display chips of server management controllers and frame buffers: they draw a console and compute nothing."""
 
 
