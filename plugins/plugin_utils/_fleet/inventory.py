@@ -16,6 +16,8 @@ from .units import size
 
 ENGINES = ("docker", "podman")
 
+STATE_DIR = "/var/lib/gpu-fleet"
+
 VARIABLES = (
     "container_groups",
     "container_engine",
@@ -25,6 +27,8 @@ VARIABLES = (
     "container_secrets",
     "container_groups_dir",
     "container_profiles",
+    "container_adopt",
+    "container_state_dir",
     "gpu_reserve",
     "ansible_connection",
     "ansible_host",
@@ -50,6 +54,8 @@ class Host:
     groups_dir: str = ""
     profiles: tuple[str, ...] = ()
     gpu_reserve: int = 0
+    adopt: bool = False
+    state_dir: str = STATE_DIR
     inside: bool = True
     """Inside the limit: may be changed, and must have facts."""
     shared: bool = False
@@ -88,6 +94,8 @@ def _read_host(name: str, values: Mapping[str, t.Any], inside: bool) -> Host:
         groups_dir=groups_dir,
         profiles=_names(name, values, "container_profiles"),
         gpu_reserve=size(values.get("gpu_reserve") or 0, f"{name}: gpu_reserve"),
+        adopt=_flag(name, values, "container_adopt"),
+        state_dir=_text(name, values, "container_state_dir") or STATE_DIR,
         inside=inside,
     )
 
@@ -118,6 +126,15 @@ def _text(host: str, values: Mapping[str, t.Any], key: str) -> str:
     if not isinstance(value, str):
         raise InputError(f"expected text, found {_kind(value)}", f"{host}: {key}")
     return value
+
+
+def _flag(host: str, values: Mapping[str, t.Any], key: str) -> bool:
+    value = values.get(key)
+    # Extra variables (-e container_adopt=true) arrive as text.
+    known = {None: False, True: True, False: False, "true": True, "yes": True, "false": False, "no": False, "": False}
+    if isinstance(value, (list, dict)) or value not in known:
+        raise InputError(f"expected true or false, found {_kind(value)}", f"{host}: {key}")
+    return known[value]
 
 
 def _names(host: str, values: Mapping[str, t.Any], key: str) -> tuple[str, ...]:

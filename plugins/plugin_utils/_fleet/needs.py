@@ -125,3 +125,14 @@ def topological(graph: Graph) -> list[Node]:
     for node in sorted(graph):
         visit(node)
     return list(order)
+
+
+def needed_hosts(graph: Graph, node: Node) -> set[str]:
+    """The other hosts on which something runs that a group needs, at any depth."""
+    found = {node}
+    pending = [node]
+    while pending:
+        new = set(graph.get(pending.pop(), ())) - found
+        found |= new
+        pending += new
+    return {host for host, _group in found} - {node[0]}

@@ -24,7 +24,7 @@ from .images import HostImages
 from .inventory import Host, read_hosts
 from .links import Resolved, resolve_links
 from .mounts import Files
-from .needs import Graph, Node, check_cycles, graph_of, rounds, waves
+from .needs import Graph, Node, check_cycles, graph_of, needed_hosts, rounds, waves
 from .networks import container_name, group_networks, group_volumes
 from .placement import Loader, Placement, place
 from .ports import Published, check_clashes, published_ports
@@ -85,7 +85,7 @@ def make_plan(
     raise_all(_once(errors))
     notes += _warnings(fleet, plans)
     selected = [node for plan in plans for node in _nodes(plan) if not only or node[1] in only]
-    data = {plan.host.name: _host_data(plan, selected) for plan in plans}
+    data = {plan.host.name: _host_data(plan, fleet, selected) for plan in plans}
     order = waves(fleet.graph, selected)
     notes = [warnings.shorten(note) for note in notes]
     return {
@@ -226,16 +226,24 @@ def _nodes(plan: HostPlan) -> list[Node]:
     return [(plan.host.name, group.name) for group in plan.groups]
 
 
-def _host_data(plan: HostPlan, selected: list[Node]) -> dict[str, t.Any]:
+def _host_data(plan: HostPlan, fleet: Fleet, selected: list[Node]) -> dict[str, t.Any]:
+    inside = {placement.host.name for placement in fleet.placements if placement.host.inside}
     return {
         "engine": plan.host.engine,
         "engine_url": plan.host.engine_url,
+        "adopt": plan.host.adopt,
+        "state_dir": plan.host.state_dir,
         "groups": [to_dict(group) for group in plan.groups],
         "images": plan.images,
         "files": plan.files,
         "secrets": plan.secrets,
         "selected": [group for host, group in selected if host == plan.host.name],
         "gpu": plan.gpu,
+        "needs_hosts": {
+            group: hosts
+            for host, group in _nodes(plan)
+            if (hosts := sorted(needed_hosts(fleet.graph, (host, group)) & inside))
+        },
     }
 
 

@@ -1,0 +1,74 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What action plugins share: plain values out of Ansible's, and errors of ours into a failed result."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable, Iterable, Mapping
+
+from ansible.errors import AnsibleError
+
+from ..module_utils._errors import FleetError, FleetErrors, InputError
+
+Result = dict[str, t.Any]
+
+
+def run(step: Callable[[], Result]) -> Result:
+    """The result of `step`, or a failed one when it raised a FleetError. Anything else is a bug and goes on."""
+    try:
+        return step()
+    except FleetError as error:
+        return failed(error)
+
+
+def failed(error: FleetError) -> Result:
+    """``msg`` for people, ``errors`` (message, path, mend) for programs."""
+    found = error.errors if isinstance(error, FleetErrors) else (error,)
+    return {"failed": True, "changed": False, "msg": message(found), "errors": [entry.to_dict() for entry in found]}
+
+
+def message(errors: Iterable[FleetError]) -> str:
+    """One error as it is, several as a numbered list."""
+    texts = [str(error) for error in errors]
+    if len(texts) == 1:
+        return texts[0]
+    width = len(str(len(texts)))
+    lines = [f"{number:>{width}}. {text}" for number, text in enumerate(texts, start=1)]
+    return "\n".join([f"{len(texts)} errors; nothing was changed:", *lines])
+
+
+def host_variables(hostvars: Mapping[str, t.Any], host: str, names: Iterable[str]) -> dict[str, t.Any]:
+    """Plain values of those variables that a host has. Only these are templated.
+
+    Raises InputError for one that cannot be templated; Ansible's message names what is undefined.
+    """
+    variables = hostvars[host]
+    result = {}
+    for name in names:
+        if name not in variables:
+            continue
+        try:
+            result[name] = plain(variables[name])
+        except AnsibleError as error:
+            raise InputError(f"cannot be worked out: {error.message}", f"{host}: {name}") from error
+    return result
+
+
+def plain(value: t.Any) -> t.Any:
+    """A value of Ansible's as plain Python: no tags (ansible-core 2.19), no lazy containers, vaulted text decrypted."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        # Of a subclass, str() may give the same object; this makes an exact str.
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {plain(key): plain(content) for key, content in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [plain(content) for content in value]
+    return str.__str__(str(value))
