@@ -1,0 +1,51 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Errors and warnings of one file, collected with their line, column and key path."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from ...module_utils._errors import FleetError, InputError, raise_all
+from .spec import Path, locate
+
+MOST = 30
+"""More errors than this in one file help nobody."""
+
+
+class Problems:
+    def __init__(self, file: str, marks: Mapping[Path, tuple[int, int]]) -> None:
+        self.file = file
+        self.marks = marks
+        self.errors: list[FleetError] = []
+        self.warnings: list[str] = []
+
+    def error(self, path: Path, message: str, mend: str = "") -> None:
+        if len(self.errors) < MOST:
+            self.errors.append(InputError(message, path=locate(self.file, self.marks, path), mend=mend))
+
+    def warn(self, path: Path, message: str) -> None:
+        text = f"{locate(self.file, self.marks, path)}: {message}"
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def stop_if_any(self) -> None:
+        """Raise what was collected; nothing when all is well."""
+        raise_all(self.errors)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that was probably meant, or empty."""
+    found = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    return found[0] if found else ""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A mend for a word that is not among the known ones."""
+    known = sorted(known)
+    found = nearest(word, known)
+    if found:
+        return f"Did you mean {found}?"
+    return f"Known here: {', '.join(known)}." if len(known) <= 12 else ""
