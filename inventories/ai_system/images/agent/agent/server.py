@@ -30,6 +30,8 @@ STUCK = 30.0
 """Seconds after which a request in hand makes the agent unhealthy."""
 GRACE = 0.7
 """Seconds a request in hand gets after SIGTERM; the container is to be gone within one second."""
+LINGER = 200
+"""Milliseconds the last replies get to leave; only a peer that reads too slowly uses them up."""
 
 
 class Job(t.NamedTuple):
@@ -47,8 +49,10 @@ class Server:
         self.done: queue.SimpleQueue[tuple[list[bytes], bytes]] = queue.SimpleQueue()
         self.waiting = 0
         self.in_hand: dict[str, float] = {}
-        self.router = zmq.Context.instance().socket(zmq.ROUTER)
-        self.router.setsockopt(zmq.LINGER, 200)
+        # A context of its own: ending it sends the last replies, without waiting for what workers ask of peers.
+        self.context = zmq.Context()
+        self.router = self.context.socket(zmq.ROUTER)
+        self.router.setsockopt(zmq.LINGER, LINGER)
         self.router.setsockopt(zmq.MAXMSGSIZE, MAX_BYTES)
         self.router.bind(url)
         self.url = self.router.getsockopt_string(zmq.LAST_ENDPOINT)
@@ -172,6 +176,7 @@ class Server:
             time.sleep(0.005)
             self._send_done()
         self.router.close()
+        self.context.term()
         self.listener.close()
         with contextlib.suppress(OSError):
             os.unlink(self.health_path)
