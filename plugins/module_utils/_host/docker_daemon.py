@@ -76,7 +76,9 @@ def start(socket_path: str, pid_file: str, log_file: str, data_root: str, timeou
             raise EngineError(f"dockerd ended with exit status {process.returncode}: {_last_lines(log_file)}", log_file)
         time.sleep(0.1)
     process.terminate()
-    raise EngineError(f"dockerd did not answer on {socket_path} within {timeout:g} s: {_last_lines(log_file)}", log_file)
+    raise EngineError(
+        f"dockerd did not answer on {socket_path} within {timeout:g} s: {_last_lines(log_file)}", log_file
+    )
 
 
 def stop(pid: int, timeout: float) -> None:
@@ -87,7 +89,9 @@ def stop(pid: int, timeout: float) -> None:
         if _gone(pid):
             return
         time.sleep(0.1)
-    raise EngineError(f"dockerd (pid {pid}) did not end within {timeout:g} s", mend=f"Look at it, then run 'kill -9 {pid}'.")
+    raise EngineError(
+        f"dockerd (pid {pid}) did not end within {timeout:g} s", mend=f"Look at it, then run 'kill -9 {pid}'."
+    )
 
 
 def _gone(pid: int) -> bool:

@@ -90,20 +90,28 @@ def settings_for(host: HostLimits) -> list[Setting]:
     limits = _limits(host)
     if limits:
         listed = ", ".join(f'"{name}={count}:{count}"' for name, count in limits)
-        reason = "The hard limits here are below Podman's defaults, and nothing here may raise them (no CAP_SYS_RESOURCE)."
+        reason = (
+            "The hard limits here are below Podman's defaults, and nothing here may raise them (no CAP_SYS_RESOURCE)."
+        )
         settings.append(Setting("containers", f"default_ulimits = [{listed}]", reason))
     if host.cgroups == "hybrid":
-        settings.append(Setting("engine", 'runtime = "runc"', "cgroups v1 and v2 are mounted side by side: crun refuses."))
+        settings.append(
+            Setting("engine", 'runtime = "runc"', "cgroups v1 and v2 are mounted side by side: crun refuses.")
+        )
     if host.cgroups in ("hybrid", "legacy"):
         settings.append(
-            Setting("engine", 'env = ["PODMAN_IGNORE_CGROUPSV1_WARNING=1"]', "Podman 5 warns of cgroups v1 at every call.")
+            Setting(
+                "engine", 'env = ["PODMAN_IGNORE_CGROUPSV1_WARNING=1"]', "Podman 5 warns of cgroups v1 at every call."
+            )
         )
     if not host.systemd:
         reason = "systemd is not PID 1: nobody makes scopes, and there is no journal."
         settings.append(Setting("engine", 'cgroup_manager = "cgroupfs"', reason))
         settings.append(Setting("engine", 'events_logger = "file"', reason))
     elif host.cgroups == "hybrid":
-        settings.append(Setting("engine", 'cgroup_manager = "cgroupfs"', "runc makes no systemd scopes on hybrid cgroups."))
+        settings.append(
+            Setting("engine", 'cgroup_manager = "cgroupfs"', "runc makes no systemd scopes on hybrid cgroups.")
+        )
     return settings
 
 
