@@ -1,0 +1,108 @@
+"""Real engines for integration tests, in a private machine of their own.
+
+Run: ``tests/integration/fetch && tests/integration/in_private_machine python -m pytest tests/integration``.
+An engine that is missing fails the tests that want it; nothing is skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+import uuid
+
+import pytest
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker import DockerEngine
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.podman import PodmanEngine
+
+CACHE = pathlib.Path(os.environ.get("GPU_FLEET_TEST_CACHE", "~/.cache/gpu-fleet-tests")).expanduser()
+IMAGE = "localhost/gpu-fleet-test/busybox:1"
+IMAGE_LABELS = {"org.gpu-fleet.test": "image", "plain": "a b,c"}
+LINK_ADDRESS = "10.77.1.1"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_machine():
+    """Refuses to touch the host's engines."""
+    if os.environ.get("GPU_FLEET_PRIVATE_MACHINE") != "1":
+        pytest.exit("integration tests run in tests/integration/in_private_machine COMMAND", returncode=2)
+
+
+@pytest.fixture(scope="session")
+def busybox_archive() -> str:
+    archive = CACHE / "busybox.tar"
+    assert archive.exists(), f"{archive} is missing: run tests/integration/fetch first"
+    return str(archive)
+
+
+@pytest.fixture(scope="session")
+def podman_engine(busybox_archive):
+    """The machine's Podman, with the test image."""
+    assert shutil.which("podman"), "podman is not installed (apt-get install podman netavark aardvark-dns runc)"
+    engine = PodmanEngine()
+    engine.import_image(busybox_archive, IMAGE, IMAGE_LABELS)
+    return engine
+
+
+@pytest.fixture(scope="session")
+def docker_daemon(tmp_path_factory):
+    """A dockerd at the default socket; ends with the session."""
+    program = shutil.which("dockerd")
+    assert program, "dockerd is not installed (apt-get install docker.io)"
+    log = tmp_path_factory.mktemp("dockerd") / "log"
+    with log.open("w") as stream:
+        process = subprocess.Popen([program], stdout=stream, stderr=subprocess.STDOUT)
+    try:
+        _wait_for_socket(process, log)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _wait_for_socket(process: subprocess.Popen, log: pathlib.Path) -> None:
+    deadline = time.monotonic() + 30
+    while "API listen on" not in log.read_text():
+        assert process.poll() is None and time.monotonic() < deadline, f"dockerd did not start:\n{log.read_text()}"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def docker_engine(docker_daemon, busybox_archive):
+    """Docker at its default socket, with the test image."""
+    engine = DockerEngine()
+    engine.import_image(busybox_archive, IMAGE, IMAGE_LABELS)
+    return engine
+
+
+@pytest.fixture(params=["podman", "docker"])
+def engine(request):
+    """Each engine in turn; what a test leaves behind is removed."""
+    adapter = request.getfixturevalue(f"{request.param}_engine")
+    before = adapter.observe()
+    yield adapter
+    after = adapter.observe()
+    for container in after.containers:
+        if container not in before.containers:
+            adapter.remove_container(container.name)
+    for network in after.networks:
+        if network.name not in {entry.name for entry in before.networks}:
+            adapter.remove_network(network.name)
+    for volume in after.volumes:
+        if volume.name not in {entry.name for entry in before.volumes}:
+            adapter.remove_volume(volume.name)
+
+
+@pytest.fixture
+def name() -> str:
+    """A name that no other test uses."""
+    return f"t{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="session")
+def link_address() -> str:
+    """An address of this host that containers of any network reach, as `container_link_address` is."""
+    subprocess.run(["ip", "address", "replace", f"{LINK_ADDRESS}/32", "dev", "lo"], check=True)
+    return LINK_ADDRESS
