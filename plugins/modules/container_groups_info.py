@@ -54,6 +54,45 @@ options:
           - Seconds the command may take.
         type: float
         default: 30.0
+  links:
+    description:
+      - Links to ask, as the filter P(gpu_fleet.containers.plan_links#filter) takes them from the fleet plan.
+      - A link with a check is asked by running it inside the consuming container. Otherwise a published port is asked from the host.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      group:
+        description:
+          - Group of the consuming container.
+        type: str
+        required: true
+      service:
+        description:
+          - The consuming service.
+        type: str
+        required: true
+      variable:
+        description:
+          - Name of the link.
+        type: str
+        required: true
+      url:
+        description:
+          - What the container was given.
+        type: str
+        required: true
+      published:
+        description:
+          - Whether the link goes through a published port of a host.
+        type: bool
+        default: false
+      check:
+        description:
+          - Command inside the container that exits 0 when the link answers. C(p50_ms) and C(p99_ms) are taken from a JSON line that it prints.
+        type: list
+        elements: str
+        default: []
 extends_documentation_fragment:
   - gpu_fleet.containers.attributes.read_only
   - gpu_fleet.containers.engine
@@ -120,6 +159,11 @@ commands:
   returned: always
   type: list
   elements: dict
+links:
+  description: The links with RV(links.answered) (null when nothing could ask), RV(links.reason), and round trips in milliseconds where known.
+  returned: always
+  type: list
+  elements: dict
 volumes:
   description: Names of this host's volumes.
   returned: always
@@ -127,6 +171,8 @@ volumes:
   elements: str
 """
 
+import json
+import math
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
@@ -134,10 +180,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.links import ask
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.owned import deployed_config, owned_by
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.teardown import summary
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
+
+_LINK_TRIES = 20
+_LINK_TIMEOUT = 60.0
 
 _ARGUMENTS = {
     "host": {"type": "str", "required": True},
@@ -151,6 +201,19 @@ _ARGUMENTS = {
             "service": {"type": "str", "required": True},
             "argv": {"type": "list", "elements": "str", "required": True},
             "timeout": {"type": "float", "default": 30.0},
+        },
+    },
+    "links": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "group": {"type": "str", "required": True},
+            "service": {"type": "str", "required": True},
+            "variable": {"type": "str", "required": True},
+            "url": {"type": "str", "required": True},
+            "published": {"type": "bool", "default": False},
+            "check": {"type": "list", "elements": "str", "default": []},
         },
     },
     **ENGINE,
@@ -170,7 +233,8 @@ def _run(module: AnsibleModule) -> dict[str, t.Any]:
             }
             list(pool.map(lambda entry: _ask_health(engine, entry, checks), services))
         commands = list(pool.map(lambda command: _run_in(engine, owned, command), params["commands"]))
-    return {"services": services, "commands": commands, "volumes": sorted(owned.volumes)}
+        links = list(pool.map(lambda link: _ask_link(engine, owned, link), params["links"]))
+    return {"services": services, "commands": commands, "links": links, "volumes": sorted(owned.volumes)}
 
 
 def _ask_health(engine: Engine, entry: dict[str, t.Any], configs: dict[tuple[str, str], t.Any]) -> None:
@@ -192,6 +256,40 @@ def _run_in(engine: Engine, owned: t.Any, command: dict[str, t.Any]) -> dict[str
     except EngineError as error:
         return {**command, "rc": None, "output": str(error)}
     return {**command, "rc": status, "output": output}
+
+
+def _ask_link(engine: Engine, owned: t.Any, link: dict[str, t.Any]) -> dict[str, t.Any]:
+    if link["check"]:
+        answer = _run_in(engine, owned, {**link, "argv": link["check"], "timeout": _LINK_TIMEOUT})
+        return {**link, "answered": answer["rc"] == 0, "reason": answer["output"].strip()[-400:], **_figures(answer["output"])}
+    if not link["published"]:
+        return {**link, "answered": None, "reason": "it has no check, and its network is not reached from the host"}
+    answers = [ask(link["url"]) for _count in range(_LINK_TRIES)]
+    good = sorted(answer.round_trip * 1000 for answer in answers if answer.answered)
+    bad = [answer.reason for answer in answers if not answer.answered]
+    if bad:
+        return {**link, "answered": False, "reason": f"{len(bad)} of {_LINK_TRIES} tries: {bad[0]}"}
+    return {**link, "answered": True, "reason": answers[0].reason, **percentiles(good)}
+
+
+def _figures(output: str) -> dict[str, float]:
+    """Round trips from the JSON line that a check may print."""
+    for line in reversed(output.splitlines()):
+        try:
+            data = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(data, dict):
+            return {key: float(data[key]) for key in ("p50_ms", "p99_ms") if isinstance(data.get(key), (int, float))}
+    return {}
+
+
+def percentiles(ordered: list[float]) -> dict[str, float]:
+    """p50 and p99 (nearest rank) of a sorted, non-empty list."""
+    return {
+        f"{name}_ms": round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 3)
+        for name, share in (("p50", 0.5), ("p99", 0.99))
+    }
 
 
 def main() -> None:

@@ -1,0 +1,142 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people read at the end of a playbook, as lines of text. Pure: registered results in, lines out."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping, Sequence
+
+Results = Mapping[str, Mapping[str, t.Any] | None]
+"""Inventory host → registered result of one task, None where the host has none."""
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as left-aligned columns; the first row is the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def deploy_lines(plan: Mapping[str, t.Any], asked: Results, applied: Results) -> list[str]:
+    """Per host: what happened to its groups, what its GPU services got, and what a user should know."""
+    lines = []
+    for host, question in asked.items():
+        if not question or "groups" not in question:
+            continue
+        groups = {**question["groups"], **((applied.get(host) or {}).get("groups") or {})}
+        states: dict[str, list[str]] = {}
+        for name, entry in groups.items():
+            states.setdefault(entry["status"], []).append(name)
+        text = "; ".join(f"{state}: {', '.join(sorted(names))}" for state, names in sorted(states.items()))
+        lines.append(f"{host} ({plan['hosts'][host]['engine']}): {text or 'no groups'}")
+        lines += [f"  {line}" for line in _gpu_lines(plan["hosts"][host]["groups"])]
+        lines += [
+            f"  left behind on {engine}: volumes {', '.join(names)} (remove them there when their data is not needed)"
+            for engine, names in question.get("left_behind", {}).items()
+        ]
+    return lines + [f"warning: {text}" for text in plan.get("warnings", ())]
+
+
+def _gpu_lines(groups: Sequence[Mapping[str, t.Any]]) -> list[str]:
+    lines = []
+    for group in groups:
+        for service in group.get("services", ()):
+            gpu = service["config"].get("gpu")
+            if gpu is None:
+                continue
+            name = f"{group['name']}/{service['name']}"
+            if service.get("cpu_fallback"):
+                lines.append(f"{name}: on the CPU, as its group allows ({gpu.get('reason', 'no reason known')})")
+            else:
+                lines.append(f"{name}: {gpu.get('stack', 'cpu')} through {gpu.get('mode', 'none')}")
+    return lines
+
+
+def status_lines(status: Results) -> list[str]:
+    """One row a container."""
+    rows = [["HOST", "GROUP", "SERVICE", "STATE", "HEALTH", "GPU", "IMAGE", "PORTS"]]
+    for host, result in status.items():
+        for entry in (result or {}).get("services", ()):
+            gpu = entry.get("gpu")
+            rows.append(
+                [
+                    host,
+                    entry["group"],
+                    entry["service"],
+                    entry["state"],
+                    entry["health"],
+                    "-" if not gpu else gpu["stack"] if gpu["mode"] == "none" else f"{gpu['stack']} ({gpu['mode']})",
+                    entry["image"],
+                    ", ".join(f"{port['address']}:{port['host']}" for port in entry["ports"]) or "-",
+                ]
+            )
+    return table(rows) if len(rows) > 1 else ["nothing of this inventory runs"]
+
+
+def teardown_lines(removed: Results) -> list[str]:
+    """What was removed, and what stays, per host."""
+    lines = []
+    for host, result in removed.items():
+        if not result or "removed" not in result:
+            continue
+        counts = ", ".join(f"{len(names)} {kind}" for kind, names in result["removed"].items())
+        lines.append(f"{host}: removed {counts}")
+        kept = result["kept"]["volumes"]
+        if kept:
+            lines.append(f"  kept volumes: {', '.join(kept)}")
+    return lines
+
+
+def link_wishes(host_plan: Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """The links of one host's plan, in the form that `container_groups_info` asks them."""
+    return [
+        {
+            "group": group["name"],
+            "service": service["name"],
+            "variable": link["variable"],
+            "url": link["url"],
+            "published": link.get("published", False),
+            "check": list(link.get("check", ())),
+        }
+        for group in host_plan["groups"]
+        for service in group.get("services", ())
+        for link in service.get("links", ())
+    ]
+
+
+def verdict(plan: Mapping[str, t.Any], verified: Results) -> dict[str, t.Any]:
+    """``lines`` to show and ``failures``: services that are not there or not healthy, links that do not answer."""
+    failures: list[str] = []
+    services = 0
+    rows = [["HOST", "LINK", "ADDRESS", "ANSWERED", "P50 ms", "P99 ms"]]
+    for host, result in verified.items():
+        there = {(entry["group"], entry["service"]): entry for entry in (result or {}).get("services", ())}
+        for group in plan["hosts"][host]["groups"]:
+            for service in group.get("services", ()):
+                services += 1
+                problem = _problem(there.get((group["name"], service["name"])), service)
+                if problem:
+                    failures.append(f"{host}: {group['name']}/{service['name']}: {problem}")
+        for link in (result or {}).get("links", ()):
+            name = f"{link['group']}/{link['service']} {link['variable']}"
+            answered = {True: "yes", False: "no", None: "unknown"}[link["answered"]]
+            figures = [f"{link[key]:.2f}" if key in link else "-" for key in ("p50_ms", "p99_ms")]
+            rows.append([host, name, link["url"], answered, *figures])
+            if link["answered"] is False:
+                failures.append(f"{host}: link {name} to {link['url']} does not answer: {link['reason']}")
+    good = services - sum(1 for text in failures if ": link " not in text)
+    lines = [f"{good} of {services} services are healthy", *(table(rows) if len(rows) > 1 else ["no links"])]
+    return {"lines": lines, "failures": failures}
+
+
+def _problem(entry: Mapping[str, t.Any] | None, service: Mapping[str, t.Any]) -> str:
+    if entry is None:
+        return "it is missing"
+    if service.get("one_shot"):
+        return "" if entry["exit_code"] == 0 else f"it is {entry['state']} with exit status {entry['exit_code']}"
+    if entry["state"] != "running":
+        return f"it is {entry['state']}"
+    if entry["health"] not in ("healthy", "none"):
+        return f"it is {entry['health']}: {entry.get('health_output', 'no words')}"
+    return ""
