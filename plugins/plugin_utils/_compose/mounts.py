@@ -30,6 +30,13 @@ def absolute(path: str, directory: str) -> str:
     return os.path.normpath(os.path.join(directory, path))
 
 
+def is_relative(entry: str | dict[str, t.Any]) -> bool:
+    """Does a volume entry, as written, bind a path of the controller? ``~`` is the controller's home."""
+    source = entry.partition(":")[0] if isinstance(entry, str) else entry.get("source", "")
+    bind = (":" in entry and is_file_path(source)) if isinstance(entry, str) else entry.get("type") == "bind"
+    return bind and not source.startswith("/")
+
+
 def is_remote(context: str) -> bool:
     """Is a build context a URL rather than a directory?"""
     return context.startswith(_REMOTE) or "://" in context
@@ -110,3 +117,15 @@ def long_volume(entry: dict[str, t.Any]) -> dict[str, t.Any]:
             result[key] = value
     result["target"] = clean(entry["target"])
     return result
+
+
+def relative_binds(raw: t.Iterable[str | dict[str, t.Any]], entries: list[dict[str, t.Any]]) -> list[int]:
+    """Indexes of those canonical `entries` whose source the file (`raw`) gave as a path that is not absolute."""
+    relative: dict[str, bool] = {}
+    for item in raw:
+        try:
+            entry = parse_volume(item) if isinstance(item, str) else item
+        except MountError:
+            continue  # reported where the entry was made canonical
+        relative[clean(entry["target"])] = not os.path.isabs(entry.get("source") or "/")
+    return [index for index, entry in enumerate(entries) if entry["type"] == "bind" and relative[entry["target"]]]
