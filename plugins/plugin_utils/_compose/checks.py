@@ -26,9 +26,20 @@ def check_services(services: Services, problems: Problems) -> None:
         _limits(service, path, problems)
         _one_container(service, path, problems)
         _references(services, name, path, problems)
+        _targets(service, path, problems)
     _cycle(services, problems)
     _names(services, problems)
     _ports(services, problems)
+
+
+def _targets(service: dict[str, t.Any], path: Path, problems: Problems) -> None:
+    """Two volumes at one place: Compose takes the last one silently, the engine hides or refuses it."""
+    first: dict[str, int] = {}
+    for index, entry in enumerate(service.get("volumes", [])):
+        other = first.setdefault(entry["target"], index)
+        if other != index:
+            message = f"two volumes on {entry['target']}, also {dotted((*path, 'volumes', other))}"
+            problems.error((*path, "volumes", index), message)
 
 
 _SAME = (

@@ -117,15 +117,3 @@ def long_volume(entry: dict[str, t.Any]) -> dict[str, t.Any]:
             result[key] = value
     result["target"] = clean(entry["target"])
     return result
-
-
-def relative_binds(raw: t.Iterable[str | dict[str, t.Any]], entries: list[dict[str, t.Any]]) -> list[int]:
-    """Indexes of those canonical `entries` whose source the file (`raw`) gave as a path that is not absolute."""
-    relative: dict[str, bool] = {}
-    for item in raw:
-        try:
-            entry = parse_volume(item) if isinstance(item, str) else item
-        except MountError:
-            continue  # reported where the entry was made canonical
-        relative[clean(entry["target"])] = not os.path.isabs(entry.get("source") or "/")
-    return [index for index, entry in enumerate(entries) if entry["type"] == "bind" and relative[entry["target"]]]

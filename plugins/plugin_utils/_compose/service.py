@@ -68,8 +68,6 @@ def normalize_service(service: Data, path: Path, context: Context) -> Data:
     _each(result, "ports", path, problems, lambda entry: _ports(entry), unique=True)
     _each(result, "volumes", path, problems, lambda entry: [_volume(entry, context.directory)])
     _each(result, "devices", path, problems, lambda entry: [_device(entry)])
-    if "volumes" in result:
-        result["volumes"] = list({entry["target"]: entry for entry in result["volumes"]}.values())
     for key in ("secrets", "configs"):
         if key in result:
             result[key] = [_file_reference(entry, key) for entry in result[key]]

@@ -1,0 +1,89 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What we make of a group file is what a real Compose makes of it (see tests/fixtures/compose/README.md)."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose.group import load_group
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose.spec import GroupSpec
+
+FIXTURES = Path(__file__).resolve().parents[5] / "fixtures" / "compose"
+KINDS = ("networks", "volumes", "secrets", "configs")
+
+ACCEPTED = sorted([*FIXTURES.glob("*.expected.json"), *FIXTURES.glob("dotenv/*.expected.json")])
+BEYOND = sorted(FIXTURES.glob("beyond/*.yml"))
+REFUSED = sorted(FIXTURES.glob("errors/*.yml"))
+
+
+def load(path: Path) -> GroupSpec:
+    variables = path.with_name(f"{path.stem}.env-vars.json")
+    return load_group(path, json.loads(variables.read_text()) if variables.exists() else {})
+
+
+def expected(path: Path) -> dict[str, t.Any]:
+    """Compose's answer, with its paths made real and its ``$$`` read as ``$``."""
+    text = path.read_text()
+    text = text.replace("${FIXTURE_DIR}", str(path.parent)).replace("${FIXTURE_PARENT}", str(path.parent.parent))
+    answer = _dollars(json.loads(text))
+    return {key: value for key, value in answer.items() if not key.startswith("x-")}
+
+
+def _dollars(value: t.Any) -> t.Any:
+    if isinstance(value, dict):
+        return {key: _dollars(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_dollars(item) for item in value]
+    return value.replace("$$", "$") if isinstance(value, str) else value
+
+
+def canonical(spec: GroupSpec, project: str) -> dict[str, t.Any]:
+    """A GroupSpec as Compose prints it: with the project's name before the names that the file did not set."""
+    result: dict[str, t.Any] = {"name": project, "services": dict(spec.services)}
+    for kind in KINDS:
+        entries = {key: {"name": f"{project}_{key}", **value} for key, value in getattr(spec, kind).items()}
+        if entries:
+            result[kind] = entries
+    return result
+
+
+def gpus_below_deploy(answer: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Compose before 2.30 prints `gpus` where it stands; in a GroupSpec it is a device request."""
+    for service in answer["services"].values():
+        requests = service.pop("gpus", None)
+        if requests is not None:
+            deploy = service.setdefault("deploy", {"placement": {}})
+            reservations = deploy.setdefault("resources", {}).setdefault("reservations", {})
+            reservations["devices"] = [
+                {**request, "capabilities": list(dict.fromkeys(["gpu", *request.get("capabilities", [])]))}
+                for request in requests
+            ]
+    return answer
+
+
+@pytest.mark.parametrize("path", ACCEPTED, ids=lambda path: path.name.removesuffix(".expected.json"))
+def test_same_as_compose(path: Path) -> None:
+    answer = gpus_below_deploy(expected(path))
+    spec = load(path.with_name(path.name.replace(".expected.json", ".yml")))
+    assert canonical(spec, answer["name"]) == answer
+
+
+@pytest.mark.parametrize("path", [*REFUSED, *BEYOND], ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_refused_with_the_file_named(path: Path) -> None:
+    with pytest.raises(FleetError) as caught:
+        load(path)
+    for error in getattr(caught.value, "errors", [caught.value]):
+        assert error.path.startswith(str(path))
+        assert error.message
+
+
+def test_there_is_something_to_compare() -> None:
+    assert len(ACCEPTED) >= 40
+    assert len(REFUSED) >= 40
