@@ -58,7 +58,9 @@ def parse_bases(text: str, arguments: Mapping[str, str], target: str = "", path:
             if stages and target and _is_target(target, stages):
                 break
             image, stage = _from_words(instruction.rest, where)
-            image = _fill(image, variables, where)
+            image = _fill(image.strip("\"'"), variables, where)
+            if not image:
+                raise InputError(f"FROM {instruction.rest} is empty once its variables are filled in", path=where)
             if image != "scratch" and image.lower() not in stages:
                 found.append(image)
             stages.append(stage.lower())
@@ -131,7 +133,9 @@ def _declare(
     for word in words:
         name, equals, default = word.partition("=")
         if equals:
-            variables[name] = defaults[name] = _fill(default, variables, where)
+            # In a default, builders take an unset variable as empty; platform arguments are often used so.
+            known = {match[1] or match[2]: "" for match in _VARIABLE.finditer(default)}
+            variables[name] = defaults[name] = _fill(default, {**known, **variables}, where)
         if name in arguments:
             variables[name] = arguments[name]
 
@@ -156,10 +160,7 @@ def _fill(text: str, variables: Mapping[str, str], where: str) -> str:
             )
         return known
 
-    filled = _VARIABLE.sub(value, text.strip("\"'"))
-    if not filled:
-        raise InputError(f"{text} is empty once its variables are filled in", path=where)
-    return filled
+    return _VARIABLE.sub(value, text)
 
 
 def _copied_from(rest: str, stages: list[str]) -> list[str]:

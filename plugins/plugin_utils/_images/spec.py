@@ -37,7 +37,14 @@ _HONOURED = {
     "cache_from",
     "cache_to",
 }
-_PULL_POLICIES = {"": "missing", "missing": "missing", "if_not_present": "missing", "build": "missing"}
+_PULL_POLICIES = {
+    "": "missing",
+    "missing": "missing",
+    "if_not_present": "missing",
+    "build": "missing",
+    "always": "always",
+    "never": "never",
+}
 _INLINE = "Containerfile.gpu-fleet"
 """Name in the sent context of a Containerfile that does not lie in it."""
 
@@ -58,13 +65,15 @@ def image_spec(
     service_key: where it stands, for messages: ``groups/core.yml:12:7: services.web``.
     build: Compose's canonical mapping (`context` absolute). image: the service's image
     name, or ``<project>-<service>`` as Compose names it.
-    memo: context digests read so far, when several services share a context.
+    pull_policy: only checked, what is built is never pulled. memo: context digests read
+    so far, when several services share a context.
     Raises InputError: context or Containerfile missing, unknown variable, unsupported key.
     """
     where = f"{service_key}.build"
     unknown = sorted(key for key in build if key not in _HONOURED and build[key])
     if unknown:
         raise InputError(f"{unknown[0]!r} is not supported in image builds", path=f"{where}.{unknown[0]}")
+    _pull_policy(service_key, pull_policy)
     variant = pick_variant(extensions, stack)
     context = os.path.normpath(variant.context or build.get("context") or ".")
     arguments = {key: str(value) for key, value in {**(build.get("args") or {}), **variant.args}.items() if value is not None}
@@ -97,7 +106,7 @@ def image_spec(
         tags=_tags(image, build.get("tags") or (), where),
         bases=bases.references,
         bootstrap=bootstrap,
-        pull_policy="always" if build.get("pull") or pull_policy == "always" else "missing",
+        pull_policy="always" if build.get("pull") else "missing",
     )
     return replace(spec, inputs=_inputs(spec, text, memo[context, in_context]))
 
@@ -105,30 +114,8 @@ def image_spec(
 def pulled_spec(service_key: str, image: str, *, platform: str = "", pull_policy: str = "") -> ImageSpec:
     """The image of a service without `build`. Raises InputError for a name or policy that means nothing."""
     reference = _check_reference(image, f"{service_key}.image")
-    policy = pull_policy if pull_policy in ("always", "never") else _PULL_POLICIES.get(pull_policy)
-    if policy is None:
-        raise InputError(
-            f"pull_policy {pull_policy!r} is not supported",
-            path=f"{service_key}.pull_policy",
-            mend="Use always, missing or never.",
-        )
+    policy = _pull_policy(service_key, pull_policy)
     return ImageSpec(key=reference, repository=reference, build=False, platform=platform, pull_policy=policy)
-
-
-def add_spec(images: dict[str, ImageSpec], spec: ImageSpec, service_key: str = "", before: str = "") -> ImageSpec:
-    """Put `spec` into one host's images and return the one that counts for its key.
-
-    Two services may share an image. Raises InputError when they mean different images
-    by the same name; `before` says where the first one stands.
-    """
-    known = images.setdefault(spec.key, spec)
-    if known.build and spec.build and known.inputs != spec.inputs:
-        raise InputError(
-            f"image {spec.repository} is built from other inputs{f' by {before}' if before else ' elsewhere'} on this host",
-            path=service_key,
-            mend="Give one of the two another `image` name.",
-        )
-    return known
 
 
 def pick_variant(extensions: BuildExtensions | None, stack: str) -> BuildVariant:
@@ -138,6 +125,16 @@ def pick_variant(extensions: BuildExtensions | None, stack: str) -> BuildVariant
         if name in stacks:
             return stacks[name]
     return BuildVariant()
+
+
+def _pull_policy(service_key: str, text: str) -> str:
+    if text not in _PULL_POLICIES:
+        raise InputError(
+            f"pull_policy {text!r} is not supported",
+            path=f"{service_key}.pull_policy",
+            mend="Use always, missing, never or build.",
+        )
+    return _PULL_POLICIES[text]
 
 
 def _containerfile(context: str, dockerfile: str, inline: str, where: str) -> tuple[str, str, str]:
