@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import itertools
 import socket
+import threading
 import time
 
 import pytest
+import zmq
+from agent import client
 from agent.client import Connection, Peer
 from agent.commands import address, call, measure, percentile, ping
 from agent.message import Refused
@@ -79,6 +83,28 @@ def test_call_prints_result_or_error(start, capsys) -> None:
     assert capsys.readouterr().out == '{"kept": 1}\n'
     assert call([agent.url, "log"]) == 1
     assert "is missing" in capsys.readouterr().out
+
+
+def test_call_takes_the_token_from_a_secret(start, token_file, tmp_path, monkeypatch, capsys) -> None:
+    agent = start("MemoryOrchestratorService", MEMORY_TOKEN_FILE=token_file, MEMORY_FILE=str(tmp_path / "db"))
+    monkeypatch.setenv("MEMORY_TOKEN_FILE", token_file)
+    assert call([agent.url, "search", '{"query": "x"}']) == 1
+    assert call([agent.url, "search", '{"query": "x"}', "--token", "MEMORY_TOKEN_FILE"]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == '{"memories": []}'
+
+
+@pytest.mark.parametrize("reply", [b"no json", b"[]", b'{"id": 1}', b'{"id": 1, "ok": true}'])
+def test_what_answers_is_no_agent(reply: bytes, monkeypatch) -> None:
+    monkeypatch.setattr(client, "_ids", itertools.count(1))
+    with zmq.Context.instance().socket(zmq.ROUTER) as other:
+        other.setsockopt(zmq.LINGER, 0)
+        port = other.bind_to_random_port("tcp://127.0.0.1")
+        thread = threading.Thread(target=lambda: other.send_multipart([other.recv_multipart()[0], reply]))
+        thread.start()
+        with pytest.raises(Refused) as caught:
+            Peer(f"tcp://127.0.0.1:{port}", 2).call({}, "ping")
+        thread.join(3)
+    assert caught.value.code == "bad_reply"
 
 
 def test_address(monkeypatch) -> None:

@@ -66,12 +66,16 @@ def test_answers(name: str, op: str, request_: Request, environment: dict[str, s
     assert run(name, op, request_, **environment) == expected
 
 
+HALF_A_CHARACTER = json.loads('"\\ud800"')
+
 REFUSALS: list[tuple[str, str, Request, dict[str, str], str]] = [
     ("LLMService", "complete", {"prompt": "hello"}, {}, "stand_in"),
     ("StreamingTTSAgent", "speak", {"text": "hello"}, {}, "stand_in"),
     ("StreamingTTSAgent", "tone", {"seconds": 60}, {}, "bad_request"),
     ("TextProcessor", "analyse", {}, {}, "bad_request"),
     ("TextProcessor", "analyse", {"text": 3}, {}, "bad_request"),
+    ("TextProcessor", "analyse", {"text": HALF_A_CHARACTER}, {}, "bad_request"),
+    ("SelfTrainingOrchestrator", "finish", {"job": 10**30}, {}, "bad_request"),
     ("CodeGenerator", "generate", {"name": "1x", "fields": {}}, {}, "bad_request"),
     ("CodeGenerator", "generate", {"name": "class", "fields": {}}, {}, "bad_request"),
     ("CodeGenerator", "generate", {"name": "X", "fields": {"a": "import os"}}, {}, "bad_request"),
@@ -196,6 +200,13 @@ def test_memory_path(start, token_file: str, tmp_path: Path) -> None:
         ask(orchestrator, "search", query="train")
     assert caught.value.code == "denied"
     assert ask(orchestrator, "search", query="train", token=TOKEN)["memories"] == found
+
+    with pytest.raises(Refused) as caught:
+        ask(client, "store", text="x" * 70_000)
+    assert caught.value.code == "too_long"
+    with pytest.raises(Refused) as caught:
+        ask(client, "store", text="x" * 2_000_000)
+    assert caught.value.code == "too_long"
 
     with pytest.raises(Refused) as caught:
         ask(client, "ask", question="when?")

@@ -57,6 +57,7 @@ def test_every_agent_answers_ping_health_and_ops(start) -> None:
         (b"{}", "bad_request"),
         (b'{"op": 3}', "bad_request"),
         (b"", "bad_request"),
+        (b"[" * 200_000, "bad_request"),
         (b'{"op": "no_such"}', "unknown_op"),
         (b'{"op": "__init__"}', "unknown_op"),
     ],

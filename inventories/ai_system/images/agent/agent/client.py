@@ -13,7 +13,7 @@ import typing as t
 
 import zmq
 
-from .message import Refused, Request, Result
+from .message import MAX_BYTES, Refused, Request, Result
 
 _ids = itertools.count(1)
 
@@ -43,23 +43,37 @@ class Connection:
     def call(self, op: str, arguments: dict[str, t.Any], timeout: float) -> Result:
         """The peer's result. Raises Refused: its own error, or `unreachable` after `timeout` seconds."""
         request_id = next(_ids)
-        request = {**arguments, "id": request_id, "op": op, "within": timeout}
-        self.socket.send(json.dumps(request).encode())
+        payload = json.dumps({**arguments, "id": request_id, "op": op, "within": timeout}).encode()
+        if len(payload) > MAX_BYTES:
+            raise Refused("too_long", f"a request of {len(payload)} bytes is longer than {MAX_BYTES}")
+        self.socket.send(payload)
         deadline = time.monotonic() + timeout
         while True:
             left = deadline - time.monotonic()
             if left <= 0 or not self.socket.poll(int(left * 1000) + 1):
                 raise Refused("unreachable", f"{self.url} did not answer {op!r} within {timeout:g} s")
-            reply = json.loads(self.socket.recv())
+            reply = _parse(self.socket.recv(), self.url)
             if reply.get("id") == request_id:
-                return _result(reply)
+                return _result(reply, self.url)
 
 
-def _result(reply: dict[str, t.Any]) -> Result:
-    if reply.get("ok"):
+def _parse(payload: bytes, url: str) -> dict[str, t.Any]:
+    try:
+        reply = json.loads(payload)
+    except ValueError:
+        reply = None
+    if not isinstance(reply, dict):
+        raise Refused("bad_reply", f"what answers at {url} is no agent: its reply is not a JSON object")
+    return reply
+
+
+def _result(reply: dict[str, t.Any], url: str) -> Result:
+    if reply.get("ok") and isinstance(reply.get("result"), dict):
         return reply["result"]
-    error = reply.get("error") or {}
-    raise Refused(error.get("code", "bad_reply"), error.get("message", "the peer's reply has no result"))
+    error = reply.get("error")
+    if not isinstance(error, dict):
+        raise Refused("bad_reply", f"the reply of {url} has neither result nor error")
+    raise Refused(str(error.get("code")), str(error.get("message")))
 
 
 class Peer:

@@ -52,9 +52,19 @@ def call(arguments: t.Sequence[str]) -> int:
     parser.add_argument("op")
     parser.add_argument("arguments", nargs="?", type=json.loads, default={}, metavar="JSON")
     parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS")
+    parser.add_argument(
+        "--token",
+        metavar="VARIABLE",
+        help='send as "token" the content of the file that this variable names, e.g. MEMORY_TOKEN_FILE',
+    )
     options = parser.parse_args(arguments)
     if not isinstance(options.arguments, dict):
         parser.error("JSON is not an object")
+    if options.token:
+        try:
+            options.arguments["token"] = Setting(os.environ).secret(options.token)
+        except SettingError as error:
+            parser.error(str(error))
     try:
         with Connection(options.url) as connection:
             result = connection.call(options.op, options.arguments, options.timeout)

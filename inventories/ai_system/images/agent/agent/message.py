@@ -14,6 +14,7 @@ Request = dict[str, t.Any]
 Result = dict[str, t.Any]
 
 MAX_BYTES = 1 << 20
+LARGEST = (1 << 63) - 1
 
 
 class Refused(Exception):
@@ -29,8 +30,8 @@ def parse_request(payload: bytes) -> Request:
     """Raises Refused for anything that is not an object with a text ``op``."""
     try:
         request = json.loads(payload)
-    except ValueError:
-        raise Refused("bad_request", "the message is not JSON") from None
+    except (ValueError, RecursionError):
+        raise Refused("bad_request", "the message is not JSON, or too deep") from None
     if not isinstance(request, dict) or not isinstance(request.get("op"), str):
         raise Refused("bad_request", 'the message is not an object with a text "op"')
     return request
@@ -53,7 +54,19 @@ def need(request: Request, key: str, kind: type | tuple[type, ...], default: t.A
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         kinds = kind if isinstance(kind, tuple) else (kind,)
         raise Refused("bad_request", f'"{key}" is not of type {" or ".join(entry.__name__ for entry in kinds)}')
+    if isinstance(value, str) and not value.isprintable():
+        _check_text(key, value)
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise Refused("bad_request", f'"{key}" is too large a number')
     return value
+
+
+def _check_text(key: str, value: str) -> None:
+    """JSON can spell halves of characters, which no file or database takes."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Refused("bad_request", f'"{key}" is no valid text') from None
 
 
 def need_count(request: Request, key: str, default: int, most: int) -> int:

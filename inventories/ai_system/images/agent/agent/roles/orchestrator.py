@@ -8,6 +8,9 @@ from ..message import Refused, Request, Result, need, need_count
 from ..role import Role
 from ..store import Store
 
+LONGEST_TEXT = 64 * 1024
+"""Bytes of one memory, so that a page of `since` stays a message of bearable size."""
+
 
 def check_token(request: Request, token: str) -> None:
     given = need(request, "token", str, "")
@@ -30,6 +33,8 @@ class MemoryOrchestratorService(Role):
         text, tags = need(request, "text", str).strip(), need(request, "tags", list, [])
         if not text:
             raise Refused("bad_request", '"text" is empty')
+        if len(text.encode()) > LONGEST_TEXT:
+            raise Refused("too_long", f"a memory has at most {LONGEST_TEXT} bytes")
         return {"memory": self.store.add(text, tags)}
 
     def op_get(self, request: Request) -> Result:
