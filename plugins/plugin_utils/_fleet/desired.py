@@ -38,7 +38,7 @@ _MAPPED = {
     "tmpfs", "configs", "secrets", "networks", "network_mode", "ipc", "pid", "restart", "deploy", "healthcheck",
     "stop_grace_period", "init", "security_opt", "devices", "group_add", "ulimits", "extra_hosts", "oom_score_adj",
     "logging", "depends_on", "cpus", "cpu_shares", "cpu_quota", "cpu_period", "cpuset", "mem_limit",
-    "mem_reservation", "memswap_limit", "mem_swappiness", "pids_limit", "shm_size",
+    "mac_address", "mem_reservation", "memswap_limit", "mem_swappiness", "pids_limit", "shm_size",
 }  # fmt: skip
 
 _ELSEWHERE = {

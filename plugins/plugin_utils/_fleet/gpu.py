@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Mapping
 
 from ...module_utils._access import plan as access
 from ...module_utils._errors import InputError
 from ...module_utils._gpu.model import EngineFacts, GpuHost
 from ...module_utils._group.config import GpuRequest
-from .._compose.spec import GpuWish
 from .placement import Placement
 
 NO_GPU = access.AccessPlan(GpuRequest(stack="cpu", mode="none", reason="no GPU is asked for"))
@@ -29,23 +29,16 @@ def read_facts(host: str, result: t.Any) -> GpuHost:
     return GpuHost.from_dict(gpu)
 
 
-def plan_gpu(placement: Placement, service: str, facts: GpuHost) -> access.AccessPlan:
-    """How one service gets its GPU. Raises InputError where no stack of its wish fits."""
+def plan_gpu(placement: Placement, service: str, facts: GpuHost, taken: Mapping[str, int]) -> access.AccessPlan:
+    """How one service gets its GPU. Raises InputError where no stack of its wish fits.
+
+    taken: bytes by uuid that services planned before this one declared, on any host.
+    """
     wish = placement.extensions(service).gpu
     if wish is None:
         return NO_GPU
     engine = facts.engines.get(placement.host.engine) or EngineFacts(name=placement.host.engine)
-    return access.plan_access(facts, engine, _wish(wish), placement.where("services", service))
-
-
-def _wish(wish: GpuWish) -> access.GpuWish:
-    return access.GpuWish(
-        stacks=wish.stacks,
-        count=wish.count,
-        device_ids=wish.ids,
-        capabilities=wish.capabilities,
-        memory=wish.memory,
-    )
+    return access.plan_access(facts, engine, wish, placement.where("services", service), taken)
 
 
 def summary(placement: Placement, service: str, plan: access.AccessPlan) -> dict[str, t.Any] | None:

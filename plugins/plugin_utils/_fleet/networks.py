@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ...module_utils._errors import InputError
 from ...module_utils._group.config import Attachment, Dependency, NetworkConfig, VolumeConfig
@@ -121,6 +122,9 @@ def attachments(placement: Placement, service: str, links: list[Resolved]) -> tu
                 mac=entry.get("mac_address") or "",
             )
         )
+    mac = placement.services[service].get("mac_address")
+    if mac and result and not result[0].mac:
+        result[0] = replace(result[0], mac=mac)
     own = {link.network for link in links if link.network and _is(link.provider, link.provider_service, placement, service)}
     others = {link.network for link in links if link.network and _is(link.consumer, link.service, placement, service)}
     for name in sorted(own | others):

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ...module_utils._errors import InputError
+from .._compose import enabled_services
 from .._compose.spec import GroupSpec, Path, ServiceExtensions
 from .errors import Errors, nearest
 from .inventory import Host
 
-Loader = Callable[[str, Mapping[str, str]], GroupSpec]
+Loader = Callable[[str, Mapping[str, str], frozenset[str]], GroupSpec]
+"""(path, environment, names of secrets) → group"""
 SUFFIXES = (".yml", ".yaml")
 
 
@@ -50,7 +52,7 @@ class Placement:
 
 def place(hosts: list[Host], load: Loader, errors: Errors) -> tuple[list[Placement], list[str]]:
     """Every group of every host, and warnings about files that no host uses."""
-    cache: dict[tuple[str, tuple[tuple[str, str], ...]], GroupSpec | None] = {}
+    cache: dict[tuple[t.Any, ...], GroupSpec | None] = {}
     placements = []
     for host in hosts:
         files = _files(host.groups_dir) if host.groups else {}
@@ -61,13 +63,13 @@ def place(hosts: list[Host], load: Loader, errors: Errors) -> tuple[list[Placeme
                         f"group «{name}» is named twice", f"{host.name}: container_groups", "Name it once."
                     )
                 path = _find(host, name, files)
-                key = (path, tuple(sorted(host.environment.items())))
+                key = (path, tuple(sorted(host.environment.items())), frozenset(host.secrets))
                 if key not in cache:
                     cache[key] = None  # a file that fails is reported once
-                    cache[key] = load(path, host.environment)
+                    cache[key] = load(path, host.environment, frozenset(host.secrets))
                 spec = cache[key]
                 if spec is not None:
-                    placements.append(_placed(host, spec, name))
+                    placements.append(_placed(host, spec))
     return placements, _unused(hosts)
 
 
@@ -93,40 +95,15 @@ def _find(host: Host, name: str, files: Mapping[str, str]) -> str:
     return path
 
 
-def _placed(host: Host, spec: GroupSpec, name: str) -> Placement:
-    if spec.name != name:
-        raise InputError(
-            f"the file is called {name} but the group in it «{spec.name}»",
-            spec.where(("name",)),
-            f"Write «name: {name}» or rename the file.",
-        )
-    wanted = set(host.profiles)
-    services = {
-        key: service
-        for key, service in spec.services.items()
-        if not service.get("profiles") or "*" in wanted or wanted & set(service["profiles"])
-    }
-    _check_profiles(host, spec, services)
-    return Placement(host, spec, services)
-
-
-def _check_profiles(host: Host, spec: GroupSpec, services: Mapping[str, dict[str, t.Any]]) -> None:
-    for name, service in services.items():
-        for needed, dependency in (service.get("depends_on") or {}).items():
-            if needed in services or not dependency.get("required", True):
-                continue
-            profiles = ", ".join((spec.services.get(needed) or {}).get("profiles") or ())
-            raise InputError(
-                f"it depends on «{needed}», whose profile ({profiles or 'none'}) is not active on {host.name}",
-                spec.where(("services", name, "depends_on", needed)),
-                f"Add a profile to container_profiles of {host.name}, or write «required: false».",
-            )
+def _placed(host: Host, spec: GroupSpec) -> Placement:
+    services = {key: spec.services[key] for key in enabled_services(spec, host.profiles)}
     if not services:
         raise InputError(
             "no service is left with the profiles that are active here",
             f"{host.name}: {spec.where(('services',))}",
             f"Add a profile to container_profiles of {host.name}, or take the group from its container_groups.",
         )
+    return Placement(host, spec, services)
 
 
 def _unused(hosts: list[Host]) -> list[str]:

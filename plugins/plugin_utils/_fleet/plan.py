@@ -42,6 +42,7 @@ class HostPlan:
     secrets: dict[str, t.Any] = field(default_factory=dict)
     gpu: dict[str, t.Any] = field(default_factory=dict)
     claims: list[vram.Claim] = field(default_factory=list)
+    """All of the plan so far, other hosts' too: hosts may share a GPU."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,12 @@ def make_plan(
     placements, notes = place(hosts, load, errors)
     _check_only(only, placements, errors)
     fleet = _fleet(placements, errors)
-    inner = [host for host in hosts if host.inside and host.groups]
+    inner = [host for host in hosts if host.inside]
     known = _facts(inner, facts, errors)
+    claims: list[vram.Claim] = []
     memo: dict[tuple[str, str], str] = {}
-    plans = [_plan_host(host, fleet, known[host.name], memo, errors) for host in inner if host.name in known]
-    budgets = vram.budgets(inner, known, [claim for plan in plans for claim in plan.claims])
+    plans = [_plan_host(host, fleet, known[host.name], claims, memo, errors) for host in inner if host.name in known]
+    budgets = vram.budgets(inner, known, claims)
     vram.check_budgets(budgets, errors)
     raise_all(_once(errors))
     notes += _warnings(fleet, plans)
@@ -137,9 +139,15 @@ def _facts(hosts: list[Host], facts: Mapping[str, t.Any], errors: Errors) -> dic
 
 
 def _plan_host(
-    host: Host, fleet: Fleet, facts: GpuHost, memo: dict[tuple[str, str], str], errors: Errors
+    host: Host,
+    fleet: Fleet,
+    facts: GpuHost,
+    claims: list[vram.Claim],
+    memo: dict[tuple[str, str], str],
+    errors: Errors,
 ) -> HostPlan:
-    plan = HostPlan(host)
+    """One host's part. `claims` (GPU memory planned so far, on any host) and `memo` (build contexts) grow."""
+    plan = HostPlan(host, claims=claims)
     placements = fleet.on(host)
     images = HostImages(placements, memo)
     values = dict(host.secrets)
@@ -171,7 +179,7 @@ def _services(
     result = []
     for name in sorted(placement.services):
         with errors.collect():
-            access = gpu.plan_gpu(placement, name, facts)
+            access = gpu.plan_gpu(placement, name, facts, vram.taken(plan.claims))
             _note_gpu(placement, name, access, plan)
             context = Context(
                 image=images.image_of(placement, name, access.gpu.stack),

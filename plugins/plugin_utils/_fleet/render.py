@@ -45,7 +45,7 @@ def _waves(waves: list[list[Node]]) -> list[str]:
 
 def _host(name: str, host: Mapping[str, t.Any], groups: list[Group]) -> list[str]:
     url = f" at {host['engine_url']}" if host["engine_url"] else ""
-    lines = [f"{name}: {host['engine']}{url}"]
+    lines = [f"{name}: {host['engine']}{url}" + ("" if groups else ", no groups")]
     for group in groups:
         note = "" if group.name in host["selected"] else "  (checked only)"
         project = "" if group.project == group.name else f"  [{group.project}]"

@@ -49,6 +49,15 @@ class Budget:
         return self.total - self.reserve - self.foreign
 
 
+def taken(claims: list[Claim]) -> dict[str, int]:
+    """Bytes by uuid that are planned."""
+    result: dict[str, int] = {}
+    for claim in claims:
+        for uuid in claim.uuids:
+            result[uuid] = result.get(uuid, 0) + claim.memory
+    return result
+
+
 def budgets(hosts: list[Host], facts: Mapping[str, GpuHost], claims: list[Claim]) -> list[Budget]:
     """All GPUs of the hosts that have facts; one GPU seen by several hosts is one budget.
 

@@ -62,9 +62,9 @@ def placed(where: Host, spec: GroupSpec) -> Placement:
     return Placement(where, spec, spec.services)
 
 
-def loader(*specs: GroupSpec) -> t.Callable[[str, Mapping[str, str]], GroupSpec]:
+def loader(*specs: GroupSpec) -> t.Callable[..., GroupSpec]:
     by_name = {spec.name: spec for spec in specs}
-    return lambda path, environment: by_name[path.rpartition("/")[2].removesuffix(".yml")]
+    return lambda path, environment, secret_names: by_name[path.rpartition("/")[2].removesuffix(".yml")]
 
 
 def cpu_facts() -> dict[str, t.Any]:

@@ -1,0 +1,122 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name; there is no code for targets."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fleet_plan
+short_description: Plan all container groups of an inventory before anything is changed
+version_added: 0.1.0
+description:
+  - Reads the inventory variables and group files of all hosts, and the facts of the hosts of this play, and works out what
+    each host must run, in which order, how containers reach each other and how they get their GPUs.
+  - Anything that does not fit stops here, with all errors at once. Names, needs, links, published ports, GPU memory, mounts,
+    secrets and images are checked for the whole inventory, whatever the limit is. Nothing is changed anywhere.
+  - Runs once a play, on the controller.
+options:
+  facts:
+    description: Name of the variable in which the result of M(gpu_fleet.containers.gpu_facts) was registered.
+    type: str
+    default: gpu_fleet_facts
+  container_group:
+    description:
+      - Names of the groups that may be changed. All groups are checked all the same.
+      - Without it the variable C(container_group) counts; without that, all groups may be changed.
+    type: list
+    elements: str
+  show:
+    description: Whether to print the plan.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.conn
+  - ansible.builtin.action_common_attributes.flow
+attributes:
+  action:
+    support: full
+  async:
+    support: none
+  become:
+    support: none
+  bypass_host_loop:
+    support: full
+  check_mode:
+    support: full
+  connection:
+    support: none
+  delegation:
+    support: none
+  diff_mode:
+    support: none
+    details: Nothing is changed, so there is nothing to compare.
+  platform:
+    support: full
+    platforms: all
+notes:
+  - The inventory variables that count are listed in C(docs/architecture.md).
+seealso:
+  - module: gpu_fleet.containers.gpu_facts
+  - module: gpu_fleet.containers.container_groups
+author:
+  - The gpu_fleet.containers developers (@gpu-fleet)
+"""
+
+EXAMPLES = r"""
+- name: Look at each host
+  gpu_fleet.containers.gpu_facts:
+  register: gpu_fleet_facts
+
+- name: Plan the fleet
+  gpu_fleet.containers.fleet_plan:
+  register: fleet
+
+- name: Plan one group only
+  gpu_fleet.containers.fleet_plan:
+    container_group: [memory-system]
+  register: fleet
+
+- name: What this host would run
+  ansible.builtin.debug:
+    var: fleet.hosts[inventory_hostname].groups
+"""
+
+RETURN = r"""
+hosts:
+  description:
+    - For each host of the play its part of the plan, as M(gpu_fleet.containers.container_groups) takes it in O(gpu_fleet.containers.container_groups#module:plan).
+    - C(engine), C(engine_url), C(adopt) and C(state_dir) are the host's variables; C(groups) what it must run; C(images) what
+      must be built or pulled; C(files) the controller's content that mounts need, by hash; C(secrets) where each secret's value
+      comes from; C(selected) the groups that may be changed; C(gpu) what each service gets of the GPU; C(needs_hosts) the other
+      hosts that a group needs.
+  returned: success
+  type: dict
+waves:
+  description: Groups that may start together, in order, each as C(host) and C(group).
+  returned: success
+  type: list
+  elements: list
+  sample: [[{host: pc2, group: pc2-memory}], [{host: mainpc, group: memory-system}]]
+rounds:
+  description: What is called, in order. For each round the groups by host; a round ends where a group needs one of another host.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{pc2: [pc2-memory]}, {mainpc: [memory-system, language-processing]}]
+warnings:
+  description: What is allowed and may not have been meant.
+  returned: success
+  type: list
+  elements: str
+text:
+  description: The plan in words.
+  returned: success
+  type: str
+errors:
+  description: Everything that does not fit, each with C(message), C(path) and C(mend).
+  returned: failure
+  type: list
+  elements: dict
+"""
