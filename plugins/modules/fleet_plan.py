@@ -14,7 +14,8 @@ description:
     each host must run, in which order, how containers reach each other and how they get their GPUs.
   - Anything that does not fit stops here, with all errors at once. Names, needs, links, published ports, GPU memory, mounts,
     secrets and images are checked for the whole inventory, whatever the limit is. Nothing is changed anywhere.
-  - Runs once a play, on the controller.
+  - Runs once a play, on the controller. With C(run_once=true) every host of the play gets the result registered; without it
+    only the first one does.
 options:
   facts:
     description: Name of the variable in which the result of M(gpu_fleet.containers.gpu_facts) was registered.
@@ -72,11 +73,13 @@ EXAMPLES = r"""
 - name: Plan the fleet
   gpu_fleet.containers.fleet_plan:
   register: fleet
+  run_once: true
 
 - name: Plan one group only
   gpu_fleet.containers.fleet_plan:
     container_group: [memory-system]
   register: fleet
+  run_once: true
 
 - name: What this host would run
   ansible.builtin.debug:
@@ -105,7 +108,7 @@ rounds:
   type: list
   elements: dict
   sample: [{pc2: [pc2-memory]}, {mainpc: [memory-system, language-processing]}]
-warnings:
+plan_warnings:
   description: What is allowed and may not have been meant.
   returned: success
   type: list

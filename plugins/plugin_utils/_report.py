@@ -35,7 +35,7 @@ def deploy_lines(plan: Mapping[str, t.Any], asked: Results, applied: Results) ->
             f"  left behind on {engine}: volumes {', '.join(names)} (remove them there when their data is not needed)"
             for engine, names in question.get("left_behind", {}).items()
         ]
-    return lines + [f"warning: {text}" for text in plan.get("warnings", ())]
+    return lines + [f"warning: {text}" for text in plan.get("plan_warnings", ())]
 
 
 def _gpu_lines(groups: Sequence[Mapping[str, t.Any]]) -> list[str]:

@@ -94,7 +94,8 @@ def make_plan(
         "hosts": data,
         "waves": [[{"host": host, "group": group} for host, group in wave] for wave in order],
         "rounds": rounds(fleet.graph, selected),
-        "warnings": notes,
+        # Not «warnings»: Ansible takes that key out of a result before it is registered.
+        "plan_warnings": notes,
         "text": render(data, {plan.host.name: plan.groups for plan in plans}, order, budgets, notes),
     }
 
