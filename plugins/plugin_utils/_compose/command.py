@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Command lines as text, to argv.
 
-Compose splits them with mattn/go-shellwords: quotes and backslashes as in a shell, no
-expansion, and everything from an operator (``&&``, ``|``, ``;``, ``>``) on is dropped.
+Compose splits them with mattn/go-shellwords: quotes as in a shell, a backslash keeps the
+next character (inside double quotes too), no expansion, and everything from an operator (``&&``, ``|``, ``;``, ``>``) on is dropped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def split(line: str) -> tuple[list[str], str]:
     quote = ""
     for position, character in enumerate(line):
         if escaped:
-            word += {"t": "\t", "n": "\n"}.get(character, character)
+            word += character
             escaped, started = False, True
         elif character == "\\" and quote != "'":
             escaped = True

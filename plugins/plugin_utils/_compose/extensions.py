@@ -52,7 +52,7 @@ def _gpu(wish: Data | None, canonical: Data, path: Path, context: Context) -> Gp
     count = wish.get("count", -1 if "ids" in wish else request.get("count", -1))
     return GpuWish(
         stacks=stacks,
-        memory=int(wish.get("memory", 0)),
+        memory=int(wish.get("memory") or 0),
         count=count,
         ids=() if "count" in wish else ids,
         driver=request.get("driver", ""),

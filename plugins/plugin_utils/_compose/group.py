@@ -82,27 +82,28 @@ def _spec(data: dict[str, t.Any], file: str, context: service.Context) -> GroupS
     }
     kept = resources.keep_used(declared, services, problems)
     fleet = data.get("x-fleet", {})
+    name = _name(data, file, problems)
     return GroupSpec(
-        name=_name(data, file, problems),
+        name=name,
         path=file,
         directory=context.directory,
         services=services,
         **kept,
-        needs=_needs(fleet, problems),
+        needs=_needs(fleet, name, problems),
         timeout=extensions.duration_seconds(fleet["timeout"]) if "timeout" in fleet else 120.0,
         description=fleet.get("description", ""),
         extensions={
-            name: extensions.service_extensions(value, services[name], ("services", name), context)
-            for name, value in raw.items()
+            key: extensions.service_extensions(value, services[key], ("services", key), context)
+            for key, value in raw.items()
         },
         builds={
-            name: extensions.build_extensions(value["build"], ("services", name, "build"), context)
-            for name, value in raw.items()
+            key: extensions.build_extensions(value["build"], ("services", key, "build"), context)
+            for key, value in raw.items()
             if "build" in value
         },
         relative=frozenset(
-            ("services", name, "volumes", index)
-            for name, value in raw.items()
+            ("services", key, "volumes", index)
+            for key, value in raw.items()
             for index, entry in enumerate(value.get("volumes", []))
             if is_relative(entry)
         ),
@@ -128,11 +129,13 @@ def _name(data: dict[str, t.Any], file: str, problems: Problems) -> str:
     return name
 
 
-def _needs(fleet: dict[str, t.Any], problems: Problems) -> tuple[str, ...]:
+def _needs(fleet: dict[str, t.Any], group: str, problems: Problems) -> tuple[str, ...]:
     needs = fleet.get("needs", [])
     for index, name in enumerate(needs):
         if not _NAME.fullmatch(name):
             problems.error(("x-fleet", "needs", index), f"{name!r} is not the name of a group")
+        elif name == group:
+            problems.error(("x-fleet", "needs", index), f"the group {name} needs itself")
         elif name in needs[:index]:
             problems.error(("x-fleet", "needs", index), f"the group {name} is named twice")
     return tuple(needs)

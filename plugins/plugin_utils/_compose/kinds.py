@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from . import units
+from .loader import Timestamp
 from .problems import Problems, did_you_mean, nearest
 from .spec import Path
 
@@ -29,7 +30,7 @@ def name_of(value: t.Any) -> str:
     """What a value is, in words for a message."""
     if value is None:
         return "empty"
-    for kind, words in ((bool, "a boolean"), (str, "a text"), (int, "a number"), (float, "a number"), (list, "a list")):
+    for kind, words in ((bool, "a boolean"), (Timestamp, "a time"), (str, "a text"), (int, "a number"), (float, "a number"), (list, "a list")):
         if isinstance(value, kind):
             return words
     return "a mapping"
@@ -58,11 +59,11 @@ class Text:
     empty: t.Any = ""
 
     def accepts(self, value: t.Any) -> bool:
-        return isinstance(value, str) or (self.numbers and _is_number(value))
+        return _is_text(value) or (self.numbers and _is_number(value))
 
     def check(self, value: t.Any, path: Path, problems: Problems) -> str:
         if not self.accepts(value):
-            mend = "Put it in quotes." if isinstance(value, (bool, int, float)) else ""
+            mend = "Put it in quotes." if isinstance(value, (bool, int, float, Timestamp)) else ""
             problems.error(path, f"this must be {self.words}, but is {name_of(value)}", mend)
             return self.empty
         text = units.go_text(value)
@@ -128,11 +129,13 @@ class Number:
 
 @dataclass(frozen=True)
 class Size:
-    """Bytes; the canonical form is a text, as Compose prints it."""
+    """Bytes; the canonical form is a text, as Compose prints it, and empty for 0."""
 
     words: str = "a size, e.g. 512m"
     unlimited: bool = False
     """-1 is allowed."""
+    text_only: bool = False
+    """A number without a unit must be in quotes; Compose wants it so below `deploy`."""
 
     def accepts(self, value: t.Any) -> bool:
         return _is_number(value) or isinstance(value, str)
@@ -141,17 +144,19 @@ class Size:
         if self.unlimited and value in (-1, "-1"):
             return "-1"
         if isinstance(value, int) and not isinstance(value, bool):
-            if value < 0:
+            if self.text_only:
+                problems.error(path, f"this must be {self.words}, but is a number", f'Write "{value}b".')
+            elif value < 0:
                 problems.error(path, f"a size cannot be negative: {value}")
-            return str(value)
+            return str(value or "")
         if not isinstance(value, str):
             wrong(self, value, path, problems)
-            return "0"
+            return ""
         try:
-            return str(units.parse_size(value))
+            return str(units.parse_size(value) or "")
         except ValueError as error:
             problems.error(path, str(error))
-            return "0"
+            return ""
 
 
 @dataclass(frozen=True)
@@ -337,7 +342,14 @@ class Pairs:
         if isinstance(value, (dict, list)):
             problems.error(path, f"this must be a text, a number or a boolean, but is {name_of(value)}")
             return ""
+        if isinstance(value, Timestamp):
+            problems.warn(path, f"Compose takes this for a time and makes {value.printed!r} of it; put it in quotes")
+            return value.printed
         return units.go_text(value)
+
+
+def _is_text(value: t.Any) -> bool:
+    return isinstance(value, str) and not isinstance(value, Timestamp)
 
 
 def _is_number(value: t.Any) -> bool:

@@ -6,11 +6,11 @@
 The parser is PyYAML's; what its plain scalars mean is ours, because PyYAML speaks
 YAML 1.1 (``22:22`` is 1342 there, ``no`` is false) and Compose reads with Go's yaml.v3:
 booleans are true and false only, numbers are what Go's ParseInt and ParseFloat take.
-Timestamps stay text.
 """
 
 from __future__ import annotations
 
+import datetime
 import re
 import typing as t
 
@@ -37,6 +37,12 @@ _MERGE = "<<"
 _INTEGER = re.compile(r"[-+]?(?:0[bB][01]+|0[oO]?[0-7]+|0[xX][0-9a-fA-F]+|0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _INFINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)")
+_TIME = re.compile(
+    # The four forms that yaml.v3 tries (resolve.go, allowedTimestampFormats); a zone only after a T.
+    r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})"
+    r"(?:(?:[Tt](?=.*(?:Z|[-+][0-9]{2}:[0-9]{2})$)| (?=[^Z+]*$))"
+    r"([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:\.([0-9]+))?(Z|[-+][0-9]{2}:[0-9]{2})?)?"
+)
 _WORDS: dict[str, t.Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -147,6 +153,8 @@ class _Builder:
         merged: list[Node] = []
         for key_node, value_node in node.value:
             if isinstance(key_node, ScalarNode) and key_node.tag == _PLAIN and key_node.value == _MERGE:
+                if merged:
+                    self.fail(key_node, (*path, _MERGE), "the key << stands twice", "Write one: <<: [*one, *other].")
                 merged.append(value_node)
                 continue
             key = self.key(key_node, path)
@@ -197,6 +205,31 @@ class _Builder:
         self.marks[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
 
 
+class Timestamp(str):
+    """An unquoted time, as written. Go's yaml.v3 makes a time of it, which Compose takes as a value but not as a text."""
+
+    printed: str
+    """As Compose prints it."""
+
+
+def _timestamp(text: str) -> Timestamp | None:
+    match = _TIME.fullmatch(text)
+    if not match:
+        return None
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    try:
+        datetime.datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))
+    except ValueError:
+        return None
+    printed = f"{year}-{int(month):02d}-{int(day):02d} {int(hour or 0):02d}:{int(minute or 0):02d}:{int(second or 0):02d}"
+    if fraction and fraction.rstrip("0"):
+        printed += "." + fraction.rstrip("0")[:9]
+    offset = zone.replace(":", "") if zone and zone != "Z" else ""
+    time = Timestamp(text)
+    time.printed = f"{printed} {offset} {offset}" if offset else f"{printed} +0000 UTC"
+    return time
+
+
 def plain_scalar(text: str) -> t.Any:
     """What an unquoted scalar means to Compose."""
     if text in _WORDS:
@@ -210,7 +243,7 @@ def plain_scalar(text: str) -> t.Any:
         return float(plain)
     if _INFINITE.fullmatch(text):
         return float("-inf" if text[0] == "-" else "inf")
-    return text
+    return _timestamp(text) or text
 
 
 def _integer(text: str) -> int | float:

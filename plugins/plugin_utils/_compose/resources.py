@@ -26,7 +26,7 @@ def normalize(kind: str, entries: Mapping[str, Data], directory: str, problems: 
 
 def _entry(kind: str, key: str, value: Data, directory: str, problems: Problems) -> Data:
     path = (kind, key)
-    result = {name: item for name, item in value.items() if item not in ("", False, None, [], {})}
+    result = {k: v for k, v in value.items() if k == "enable_ipv6" or v not in ("", False, None, [], {})}
     external = result.get("external")
     if isinstance(external, dict):
         problems.warn((*path, "external"), "external.name is deprecated; write name and external: true")
@@ -43,6 +43,8 @@ def _entry(kind: str, key: str, value: Data, directory: str, problems: Problems)
         result["file"] = absolute(result["file"], directory)
     if kind == "networks":
         result["ipam"] = _ipam(result.get("ipam", {}))
+        if result["ipam"].pop("options", None):
+            problems.warn((*path, "ipam", "options"), "ipam.options is ignored, by Compose too")
     return result
 
 

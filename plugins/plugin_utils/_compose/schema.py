@@ -10,6 +10,10 @@ versions. A key that Compose knows and we do not carry out is listed with the re
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from . import units
 from .kinds import Duration, Flag, ListOf, MapOf, Null, Number, Object, OneOf, Pairs, Size, Text, Unsupported
 from .problems import Problems
@@ -68,6 +72,28 @@ class _DeviceCount:
         return number
 
 
+@dataclass(frozen=True)
+class _Internet:
+    """An IP address or an IP network."""
+
+    words: str
+    parse: Callable[[str], object]
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, str)
+
+    def check(self, value: object, path: Path, problems: Problems) -> str:
+        text = TEXT.check(value, path, problems)
+        try:
+            if text:
+                self.parse(text)
+        except ValueError:
+            problems.error(path, f"{text!r} is not {self.words}")
+        return text
+
+
+ADDRESS = _Internet("an IP address", ipaddress.ip_address)
+SUBNET = _Internet("a network such as 10.1.0.0/24", lambda text: ipaddress.ip_network(text, strict=False))
 MODE = _Mode()
 DEVICE_COUNT = _DeviceCount()
 
@@ -161,11 +187,11 @@ DEPLOY = Object(
         "labels": PAIRS,
         "resources": Object(
             {
-                "limits": Object({"cpus": CORES, "memory": Size(), "pids": WHOLE}, nullable=True),
+                "limits": Object({"cpus": CORES, "memory": Size(text_only=True), "pids": WHOLE}, nullable=True),
                 "reservations": Object(
                     {
                         "cpus": CORES,
-                        "memory": Size(),
+                        "memory": Size(text_only=True),
                         "devices": ListOf(Object(_REQUEST_KEYS, required=("capabilities",))),
                         "generic_resources": ListOf(_GENERIC),
                     },
@@ -201,8 +227,8 @@ _ATTACHMENT = OneOf(
         Object(
             {
                 "aliases": TEXTS,
-                "ipv4_address": TEXT,
-                "ipv6_address": TEXT,
+                "ipv4_address": ADDRESS,
+                "ipv6_address": ADDRESS,
                 "mac_address": TEXT,
                 "priority": DECIMAL,
                 "link_local_ips": Unsupported("link-local addresses exist in Docker only"),
@@ -305,7 +331,7 @@ SERVICE = Object(
         "entrypoint": COMMAND,
         "env_file": OneOf((TEXT, ListOf(OneOf((TEXT, Object({"path": TEXT, "required": FLAG}, required=("path",))))))),
         "environment": ENVIRONMENT,
-        "expose": ListOf(SCALAR),
+        "expose": ListOf(Text(words="a port, a range of ports or either with /protocol", pattern=r"[0-9]+(-[0-9]+)?(/(tcp|udp|sctp))?", numbers=True)),
         "extra_hosts": _HOSTS,
         "gpus": OneOf((Text(choices=("all",)), ListOf(Object(_REQUEST_KEYS)))),
         "group_add": ListOf(SCALAR),
@@ -410,7 +436,7 @@ NETWORK = Object(
                 "driver": TEXT,
                 "options": MapOf(TEXT),
                 "config": ListOf(
-                    Object({"subnet": TEXT, "ip_range": TEXT, "gateway": TEXT, "aux_addresses": MapOf(TEXT)})
+                    Object({"subnet": SUBNET, "ip_range": SUBNET, "gateway": ADDRESS, "aux_addresses": MapOf(ADDRESS)})
                 ),
             }
         ),

@@ -84,14 +84,14 @@ def normalize_service(service: Data, path: Path, context: Context) -> Data:
     if "logging" in result:
         result["logging"] = _logging(result["logging"])
     if "mem_swappiness" in result:
-        result["mem_swappiness"] = str(result["mem_swappiness"])
+        result["mem_swappiness"] = str(result["mem_swappiness"] or "")
     _networks(result)
     _depends_on(result)
     return {key: value for key, value in result.items() if key in _KEPT_WHEN_EMPTY or not _is_empty(value)}
 
 
 def _is_empty(value: t.Any) -> bool:
-    return value is None or value is False or value in ("", 0, "0") or value == [] or value == {}
+    return value is None or value is False or value in ("", 0) or value == [] or value == {}
 
 
 def _each(result: Data, key: str, path: Path, problems: Problems, make: t.Callable, unique: bool = False) -> None:
@@ -130,7 +130,7 @@ def _environment(service: Data, path: Path, context: Context) -> Data:
     files = service.get("env_file") or []
     for index, entry in enumerate([files] if isinstance(files, str) else files):
         place = (*path, "env_file") if isinstance(files, str) else (*path, "env_file", index)
-        result.update(_env_file(entry, place, context))
+        result.update(_env_file(entry, place, context, result))
     for name, value in (service.get("environment") or {}).items():
         if value is None:
             value = outside(name, (*path, "environment", name), context)
@@ -147,7 +147,13 @@ def outside(name: str, path: Path, context: Context) -> str | None:
         return None
 
 
-def _env_file(entry: str | Data, path: Path, context: Context) -> dict[str, str]:
+def _env_file(entry: str | Data, path: Path, context: Context, earlier: Data) -> dict[str, str]:
+    """The variables of one file; those of earlier files can be used in it."""
+
+    def get(name: str) -> str | None:
+        value = context.variables.get(name)
+        return earlier.get(name) if value is None else value
+
     if isinstance(entry, str):
         entry = {"path": entry}
     file = mounts.absolute(entry["path"], context.directory)
@@ -158,7 +164,7 @@ def _env_file(entry: str | Data, path: Path, context: Context) -> dict[str, str]
             context.problems.error(path, f"the environment file {file}: {error.message}")
         return {}
     try:
-        return parse_env(text, file, context.variables.get)
+        return parse_env(text, file, get)
     except FleetError as error:
         context.problems.error(path, f"{error.path}: {error.message}", error.mend)
         return {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(?:([kmgtp])i?)?b?", re.IGNORECASE)
 _POWERS = {None: 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
@@ -115,7 +116,7 @@ def _go_float(value: float) -> str:
     # The shortest digits that give the number back are the same in Python and Go; only the form differs:
     # Go's %v writes an exponent below 1e-4 and from 1e+06 on.
     digits = repr(abs(value)).split("e")[0].replace(".", "").strip("0")
-    power = int(f"{value:.17e}".partition("e")[2])
+    power = Decimal(repr(value)).adjusted()
     sign = "-" if value < 0 else ""
     if not -4 <= power < _EXPONENT_FROM:
         fraction = f".{digits[1:]}" if len(digits) > 1 else ""

@@ -15,7 +15,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors impor
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose.group import load_group
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose.spec import GroupSpec
 
-FIXTURES = Path(__file__).resolve().parents[5] / "fixtures" / "compose"
+FIXTURES = Path(__file__).resolve().parents[4] / "fixtures" / "compose"
 KINDS = ("networks", "volumes", "secrets", "configs")
 
 ACCEPTED = sorted([*FIXTURES.glob("*.expected.json"), *FIXTURES.glob("dotenv/*.expected.json")])
@@ -23,9 +23,13 @@ BEYOND = sorted(FIXTURES.glob("beyond/*.yml"))
 REFUSED = sorted(FIXTURES.glob("errors/*.yml"))
 
 
+def variables(path: Path) -> dict[str, str]:
+    file = path.with_name(f"{path.stem}.env-vars.json")
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
 def load(path: Path) -> GroupSpec:
-    variables = path.with_name(f"{path.stem}.env-vars.json")
-    return load_group(path, json.loads(variables.read_text()) if variables.exists() else {})
+    return load_group(path, variables(path))
 
 
 def expected(path: Path) -> dict[str, t.Any]:
@@ -38,7 +42,7 @@ def expected(path: Path) -> dict[str, t.Any]:
 
 def _dollars(value: t.Any) -> t.Any:
     if isinstance(value, dict):
-        return {key: _dollars(item) for key, item in value.items()}
+        return {_dollars(key): _dollars(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_dollars(item) for item in value]
     return value.replace("$$", "$") if isinstance(value, str) else value
@@ -46,12 +50,23 @@ def _dollars(value: t.Any) -> t.Any:
 
 def canonical(spec: GroupSpec, project: str) -> dict[str, t.Any]:
     """A GroupSpec as Compose prints it: with the project's name before the names that the file did not set."""
-    result: dict[str, t.Any] = {"name": project, "services": dict(spec.services)}
+    services = {name: _without_zero_limits(service) for name, service in spec.services.items()}
+    result: dict[str, t.Any] = {"name": project, "services": services}
     for kind in KINDS:
         entries = {key: {"name": f"{project}_{key}", **value} for key, value in getattr(spec, kind).items()}
         if entries:
             result[kind] = entries
     return result
+
+
+def _without_zero_limits(service: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Compose loses a zero below ulimits when it prints (Go's omitempty); a GroupSpec keeps it."""
+    if "ulimits" not in service:
+        return service
+    printed: dict[str, t.Any] = {}
+    for name, value in service["ulimits"].items():
+        printed[name] = {key: item for key, item in value.items() if item} if isinstance(value, dict) else value or {}
+    return {**service, "ulimits": printed}
 
 
 def gpus_below_deploy(answer: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -69,9 +84,12 @@ def gpus_below_deploy(answer: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 @pytest.mark.parametrize("path", ACCEPTED, ids=lambda path: path.name.removesuffix(".expected.json"))
-def test_same_as_compose(path: Path) -> None:
+def test_same_as_compose(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = gpus_below_deploy(expected(path))
-    spec = load(path.with_name(path.name.replace(".expected.json", ".yml")))
+    file = path.with_name(path.name.replace(".expected.json", ".yml"))
+    if "HOME" in variables(file):
+        monkeypatch.setenv("HOME", variables(file)["HOME"])
+    spec = load(file)
     assert canonical(spec, answer["name"]) == answer
 
 
