@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -48,6 +49,32 @@ class Ranking(unittest.TestCase):
         self.assertEqual([hit.memory for hit in hits], [3, 1])
         self.assertGreater(hits[0].score, hits[1].score)
         self.assertEqual((hits[0].coverage, hits[1].coverage), (1.0, 0.5))
+
+    def test_kept_on_disk(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "index"
+            index = ranking.Index(path)
+            self.assertEqual((index.store, index.last, index.count), ("", 0, 0))
+            index.restart("store-1")
+            index.add(7, TEXTS[1])
+            index.add(7, TEXTS[1])
+            index.commit()
+            index.close()
+            index = ranking.Index(path)
+            self.assertEqual((index.store, index.last, index.count), ("store-1", 7, 1))
+            self.assertEqual(index.rank("spare key", 3)[0].text, TEXTS[1])
+            index.restart("store-2")
+            self.assertEqual((index.store, index.last, index.count), ("store-2", 0, 0))
+            index.close()
+
+    def test_a_damaged_index_is_made_anew(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "index"
+            index = ranking.Index(path)
+            index.add(1, TEXTS[1])
+            index.close()
+            (path / "iamglass").write_bytes(b"damaged")
+            self.assertEqual(ranking.Index(path).count, 0)
 
     def test_empty_index(self) -> None:
         self.assertEqual(ranking.Index().rank("key", 3), [])

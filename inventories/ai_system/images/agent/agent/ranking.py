@@ -7,6 +7,7 @@ xapian.org/docs/apidoc/html/classXapian_1_1BM25Weight.html
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import xapian
 
@@ -87,6 +88,7 @@ ENOUGH = 0.5
 
 class Hit(t.NamedTuple):
     memory: int
+    text: str
     score: float
     """BM25 weight."""
     coverage: float
@@ -94,20 +96,59 @@ class Hit(t.NamedTuple):
 
 
 class Index:
-    """Texts by number, in memory. Not for use from several threads at once."""
+    """Memories in a Xapian database: the memory's number is the document's id, its text the document's data.
 
-    def __init__(self, language: str = "english") -> None:
+    path: where it is kept; None keeps it in memory. It is only a copy of what the orchestrator has: one that
+    cannot be read is made anew. Not for use from several threads at once.
+    """
+
+    def __init__(self, path: Path | None = None, language: str = "english") -> None:
+        self.path = path
         self.stemmer = xapian.Stem(language)
-        self.database = xapian.WritableDatabase("", xapian.DB_BACKEND_INMEMORY)
         self.generator = xapian.TermGenerator()
         self.generator.set_stemmer(self.stemmer)
+        try:
+            self.database = self._open(xapian.DB_CREATE_OR_OPEN)
+        except (xapian.DatabaseCorruptError, xapian.DatabaseVersionError):
+            self.database = self._open(xapian.DB_CREATE_OR_OVERWRITE)
+
+    def _open(self, how: int) -> xapian.WritableDatabase:
+        if self.path is None:
+            return xapian.WritableDatabase("", xapian.DB_BACKEND_INMEMORY)
+        return xapian.WritableDatabase(str(self.path), how)
+
+    @property
+    def store(self) -> str:
+        """Identity of the store whose memories these are; empty for a new index."""
+        return self.database.get_metadata("store").decode()
+
+    @property
+    def last(self) -> int:
+        """Number of the newest memory."""
+        return self.database.get_lastdocid()
+
+    @property
+    def count(self) -> int:
+        return self.database.get_doccount()
+
+    def restart(self, store: str) -> None:
+        """Forget everything; what follows are memories of this store."""
+        self.database.close()
+        self.database = self._open(xapian.DB_CREATE_OR_OVERWRITE)
+        self.database.set_metadata("store", store)
 
     def add(self, number: int, text: str) -> None:
         document = xapian.Document()
-        document.set_data(str(number))
+        document.set_data(text)
         self.generator.set_document(document)
         self.generator.index_text(text)
-        self.database.add_document(document)
+        self.database.replace_document(number, document)
+
+    def commit(self) -> None:
+        self.database.commit()
+
+    def close(self) -> None:
+        self.database.close()
 
     def terms(self, question: str) -> list[str]:
         """The stems that matter in a question, as `TermGenerator` writes them (``Z`` before a stem)."""
@@ -119,7 +160,7 @@ class Index:
     def rank(self, question: str, limit: int) -> list[Hit]:
         """The best memories first; empty when none holds any word of the question."""
         terms = self.terms(question)
-        if not terms or not self.database.get_doccount():
+        if not terms or not self.count:
             return []
         enquire = xapian.Enquire(self.database)
         enquire.set_weighting_scheme(xapian.BM25Weight())
@@ -127,7 +168,8 @@ class Index:
         hits = []
         for match in enquire.get_mset(0, limit):
             found = sum(1 for _ in enquire.matching_terms(match))
-            hits.append(Hit(int(match.document.get_data()), round(match.weight, 3), round(found / len(terms), 3)))
+            text = match.document.get_data().decode()
+            hits.append(Hit(match.docid, text, round(match.weight, 3), round(found / len(terms), 3)))
         return hits
 
 

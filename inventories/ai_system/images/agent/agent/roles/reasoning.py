@@ -19,7 +19,10 @@ class UnifiedMemoryReasoningAgent(Role):
         self.orchestrator = self.setting.peer("MEMORY_ORCHESTRATOR_URL")
         self.token = self.setting.secret("MEMORY_TOKEN_FILE")
         self.lock = threading.Lock()
-        self._forget("")
+        self.index = ranking.Index(self.setting.path("INDEX_DIR", "/data/index"))
+
+    def describe(self) -> Result:
+        return {"memories": self.index.count}
 
     def op_ask(self, request: Request) -> Result:
         """``{"question": …}`` → ``known``, ``answer`` and the memories it rests on, the best first."""
@@ -27,36 +30,29 @@ class UnifiedMemoryReasoningAgent(Role):
         question = need(request, "question", str)
         limit = need_count(request, "limit", 3, 20)
         with self.lock:
-            self._read_new(request)
+            try:
+                self._read_new(request)
+            finally:
+                self.index.commit()
             hits = [hit for hit in self.index.rank(question, limit) if hit.coverage >= ranking.ENOUGH]
-            memories = [{"memory": hit.memory, "text": self.texts[hit.memory], **_figures(hit)} for hit in hits]
-            count = len(self.texts)
-        if not memories:
+            count = self.index.count
+        if not hits:
             answer = f"I do not know: none of the {count} stored memories answers this."
             return {"known": False, "answer": answer, "memories": []}
-        return {"known": True, "answer": memories[0]["text"], "memories": memories}
+        return {"known": True, "answer": hits[0].text, "memories": [hit._asdict() for hit in hits]}
 
     def _read_new(self, request: Request) -> None:
+        """What the orchestrator has beyond our newest; everything, if it is another store than last time."""
         while True:
-            page = self.orchestrator.call(request, "since", token=self.token, memory=self.last, limit=PAGE)
-            if page["store"] != self.store:
-                starts_anew = self.last > 0
-                self._forget(page["store"])
-                if starts_anew:
-                    continue
+            page = self.orchestrator.call(request, "since", token=self.token, memory=self.index.last, limit=PAGE)
+            if page["store"] != self.index.store:
+                self.index.restart(page["store"])
+                continue
             for memory in page["memories"]:
                 self.index.add(memory["memory"], memory["text"])
-                self.texts[memory["memory"]] = memory["text"]
-                self.last = memory["memory"]
             if len(page["memories"]) < PAGE:
                 return
 
-    def _forget(self, store: str) -> None:
-        self.store = store
-        self.last = 0
-        self.index = ranking.Index()
-        self.texts: dict[int, str] = {}
-
-
-def _figures(hit: ranking.Hit) -> Result:
-    return {"score": hit.score, "coverage": hit.coverage}
+    def close(self) -> None:
+        with self.lock:
+            self.index.close()
