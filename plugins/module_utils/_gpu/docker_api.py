@@ -19,7 +19,10 @@ from urllib.parse import quote, urlsplit
 from .probe import CommandResult, find_program
 
 TIMEOUT = 5.0
-UNREACHABLE = 1
+REFUSED = 1
+"""Exit status: the daemon answered with an error."""
+UNREACHABLE = 111
+"""Exit status: nobody answers (ECONNREFUSED)."""
 NOT_ASKED = 95
 """Exit status for URLs that this file does not speak (ENOTSUP)."""
 
@@ -54,7 +57,7 @@ def declared(url: str) -> CommandResult | None:
     try:
         labels = [entry["Labels"]["org.gpu-fleet.vram"] for entry in json.loads(answer.stdout)]
     except (ValueError, KeyError, TypeError) as error:
-        return CommandResult(UNREACHABLE, "", f"the list of containers is not understood: {error}")
+        return CommandResult(REFUSED, "", f"the list of containers is not understood: {error}")
     return CommandResult(0, "".join(f"{label}\n" for label in labels))
 
 
@@ -77,7 +80,7 @@ def _get(url: str, path: str) -> CommandResult:
     finally:
         connection.close()
     if response.status != http.client.OK:
-        return CommandResult(UNREACHABLE, "", f"{url} answered {response.status}: {body.strip()}")
+        return CommandResult(REFUSED, "", f"{url} answered {response.status}: {body.strip()}")
     return CommandResult(0, body)
 
 

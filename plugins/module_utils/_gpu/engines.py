@@ -20,7 +20,8 @@ from .probe import CommandResult, Reader
 PODMAN_INFO = ("podman", "info", "--format", "json")
 PODMAN_DECLARED = ("podman", "ps", "--filter", "label=org.gpu-fleet.vram", "--format", "json")
 CDI_DIRS = ("/etc/cdi", "/var/run/cdi")
-NOT_ASKED = 95
+NOT_ASKED, UNREACHABLE = 95, 111
+"""Exit statuses of `docker_api.py`, repeated here so that it is imported only where Docker is asked."""
 
 
 def probe_engines(
@@ -75,19 +76,27 @@ _PROBES: dict[str, t.Callable[[Reader, str, bool], tuple[EngineFacts, list[Findi
 def _read(
     name: str, result: CommandResult, parse: t.Callable[[dict[str, t.Any]], EngineFacts]
 ) -> tuple[EngineFacts, list[Finding]]:
-    probe = f"{name} info"
+    """Facts of an answer; an engine that is installed and gives none is a finding, unless nobody asked it."""
+    facts, code = _parsed(name, result, parse)
+    if facts.ready or code == "":
+        return facts, []
+    return facts, [finding(code, f"{name}: {facts.reason}", f"{name} info", engine=name)]
+
+
+def _parsed(
+    name: str, result: CommandResult, parse: t.Callable[[dict[str, t.Any]], EngineFacts]
+) -> tuple[EngineFacts, str]:
     if result.rc != 0:
-        reason = _last_line(result.stderr) or _last_line(result.stdout) or f"{probe} failed with status {result.rc}"
-        found = [] if result.rc == NOT_ASKED else [finding("engine-failed", f"{name}: {reason}", probe)]
-        return EngineFacts(name, installed=True, reason=reason), found
+        reason = _last_line(result.stderr) or _last_line(result.stdout) or f"failed with status {result.rc}"
+        code = {NOT_ASKED: "", UNREACHABLE: "engine-not-running"}.get(result.rc, "engine-failed")
+        return EngineFacts(name, installed=True, reason=reason), code
     try:
         data = json.loads(result.stdout)
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
-        reason = f"{probe} answered something that is not JSON"
-        return EngineFacts(name, installed=True, reason=reason), [finding("engine-failed", f"{name}: {reason}", probe)]
-    return parse(data), []
+        return EngineFacts(name, installed=True, reason="it answered something that is not JSON"), "engine-failed"
+    return parse(data), "engine-not-running"
 
 
 def _docker_facts(data: dict[str, t.Any]) -> EngineFacts:

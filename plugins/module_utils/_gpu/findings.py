@@ -51,12 +51,12 @@ CODES: dict[str, tuple[str, str]] = {
         WARNING,
         "Look at `dmesg | grep -e NVRM -e nouveau`, and at the kernel's boot options for excluded cards.",
     ),
-    "nvidia-smi-failed": (WARNING, "Run `nvidia-smi` by hand."),
+    "nvidia-smi-failed": (ERROR, "Run `nvidia-smi` by hand."),
     "nvidia-smi-crashed": (
-        WARNING,
+        ERROR,
         "Update the Windows driver (WSL2) or install nvidia-ml-py on the host: NVML is then asked directly.",
     ),
-    "nvml-failed": (WARNING, "Run `nvidia-smi` by hand and compare the driver's and the library's version."),
+    "nvml-failed": (ERROR, "Run `nvidia-smi` by hand and compare the driver's and the library's version."),
     "memory-unknown": (WARNING, "Install nvidia-ml-py for this host's Python, or nvidia-smi."),
     "mig-without-instances": (
         ERROR,
@@ -92,6 +92,7 @@ CODES: dict[str, tuple[str, str]] = {
     "cdi-shadowed": (WARNING, "Remove the older file {path}."),
     "cdi-conflict": (ERROR, "Two specs of one directory define the same name, so neither works; remove one of {path}."),
     "snapshot-damaged": (WARNING, "Record the snapshot again with the `record` option of gpu_facts."),
+    "engine-not-running": (INFO, "Start it if this host is to use it, for example `systemctl enable --now {engine}`."),
     "engine-failed": (WARNING, "Run the command by hand."),
 }
 

@@ -45,12 +45,12 @@ def _unused(looked: view.HostView) -> list[Finding]:
     findings = []
     for card in looked.cards:
         where = f"/sys/bus/pci/devices/{card.bus_id}"
-        label = f"{view.VENDORS.get(card.vendor, card.vendor or 'a')} GPU at {card.bus_id}"
+        label = f"{view.VENDORS.get(card.vendor, card.vendor)} GPU at {card.bus_id}".strip()
         if card.driver == "vfio-pci":
             findings.append(finding("gpu-passed-through", f"The {label} is bound to vfio-pci", where))
         elif card.vendor not in USED_VENDORS and card.driver not in view.NO_GPU_DRIVERS:
             driver = f"driver {card.driver}" if card.driver else "no driver"
-            findings.append(finding("gpu-not-used", f"There is an {label} ({driver})", where))
+            findings.append(finding("gpu-not-used", f"This host has a GPU that is not used: {label} ({driver})", where))
     return findings
 
 
@@ -58,11 +58,9 @@ def _platform_findings(platform: str) -> list[Finding]:
     if platform == "wsl1":
         return [finding("wsl1", "This distribution runs under WSL1", "/proc/sys/kernel/osrelease")]
     if platform == "jetson":
-        return [finding("gpu-not-used", "There is a Jetson's integrated GPU", "/etc/nv_tegra_release")]
+        return [finding("gpu-not-used", "This is a Jetson, whose integrated GPU is not used", "/etc/nv_tegra_release")]
     if platform == "macos":
         return [
-            finding(
-                "gpu-not-used", "There is a Mac's GPU, which containers reach only through a virtual machine", "system"
-            )
+            finding("gpu-not-used", "This is a Mac: containers reach its GPU only through a virtual machine", "system")
         ]
     return []

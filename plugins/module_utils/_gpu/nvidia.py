@@ -78,7 +78,7 @@ def _explain(view: HostView, cards: tuple[Card, ...], answer: Answer, loaded: bo
     if code == "no-permission":
         return _not_ready(devices, _permission(view, [_control(view.reader), *_gpu_nodes(view.reader, devices)]))
     message = answer.message
-    if code == "driver-library-mismatch" and known is not None:
+    if code == "driver-library-mismatch" and known is not None and known.driver not in message:
         message = f"{message} (kernel module {known.driver})"
     return _not_ready(devices, finding(code, message, answer.source))
 

@@ -150,7 +150,11 @@ def _smi_message(result: CommandResult) -> str:
     lines = [line.strip() for line in (result.stdout + "\n" + result.stderr).splitlines() if line.strip()]
     if any(line.startswith("<") for line in lines):
         return f"nvidia-smi answered XML without a GPU that can be read (status {result.rc})"
-    return f"nvidia-smi ended with status {result.rc}" + (f": {' '.join(lines)[:300]}" if lines else "")
+    return (
+        f"nvidia-smi says: {' '.join(lines)[:300]}"
+        if lines
+        else f"nvidia-smi ended with status {result.rc} and no word"
+    )
 
 
 def _xml(text: str) -> t.Any:

@@ -53,7 +53,7 @@ def _in_container(reader: Reader) -> bool:
 def _wsl(reader: Reader) -> str:
     """wsl2, wsl1 or empty. Sources: microsoft/WSL (init), systemd src/basic/virt.c."""
     release = (reader.file("/proc/sys/kernel/osrelease") or "").strip()
-    if reader.node("/dev/dxg") is not None or "dxg" in (reader.directory("/dev") or ()):
+    if reader.node("/dev/dxg") is not None:
         return "wsl2"
     if any(name.endswith("_interop") for name in reader.directory("/run/WSL") or ()):
         return "wsl2"

@@ -24,10 +24,10 @@ FILE_LIMIT = 1 << 20
 class Node:
     kind: str
     """char or block."""
-    major: int
-    minor: int
+    major: int | None
+    minor: int | None
     mode: str
-    """Octal permission bits, e.g. ``0660``."""
+    """Octal permission bits, e.g. ``0660``; empty when only the node's name was recorded."""
     uid: int
     gid: int
 

@@ -187,6 +187,10 @@ class ReplayReader:
         return tuple(sorted({*(listed or ()), *below} - {""}))
 
     def node(self, path: str) -> Node | None:
+        """A node, also one of which only the name in its directory was recorded."""
+        parent, _slash, name = path.rpartition("/")
+        if path not in self._nodes and path.startswith("/dev/") and name in self._directories.get(parent, ()):
+            return None if path in self._directories else Node("char", None, None, "", 0, 0)
         return self._nodes.get(path)
 
     def link(self, path: str) -> str | None:

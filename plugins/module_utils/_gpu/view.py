@@ -49,7 +49,9 @@ class User:
     gids: tuple[int, ...]
 
     def may_open(self, node: Node) -> bool:
-        """Read and write by owner, group or everybody; root always."""
+        """Read and write by owner, group or everybody; root always. Without a mode nothing speaks against it."""
+        if not node.mode:
+            return True
         try:
             mode = int(node.mode, 8)
         except ValueError:
