@@ -41,14 +41,16 @@ def unpack(archive: str, folder: str) -> None:
                 if member.issym():
                     links.append((path, member.linkname))
                 elif member.isdir():
-                    os.makedirs(path, mode=0o755, exist_ok=True)
+                    os.makedirs(path, exist_ok=True)
+                    os.chmod(path, 0o755)  # whatever the umask is: it becomes the mode in the image
                 else:
                     _write(tar, member, path)
+        # The deepest first: a link below another one would otherwise be made through it.
+        for path, target in sorted(links, key=lambda link: -link[0].count("/")):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.symlink(target, path)
     except (OSError, tarfile.TarError) as error:
         raise InputError(f"cannot unpack the build context {archive}: {error}") from None
-    for path, target in links:
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        os.symlink(target, path)
 
 
 def _inside(folder: str, member: tarfile.TarInfo) -> str:
@@ -59,7 +61,7 @@ def _inside(folder: str, member: tarfile.TarInfo) -> str:
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     source = t.cast(t.IO[bytes], tar.extractfile(member))
     # "x": a second member of the same name would be a trick, not a context.
     with source, open(path, "xb") as target:

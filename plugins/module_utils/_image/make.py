@@ -12,7 +12,6 @@ import os
 import tempfile
 import time
 import typing as t
-from collections import deque
 from dataclasses import dataclass
 
 from .._engine.base import Engine, ObservedImage
@@ -33,8 +32,6 @@ from .identity import (
     to_stage,
 )
 from .spec import Bootstrap, ImageSpec
-
-_LAST_LINES = 30
 
 Events = t.Callable[[dict[str, t.Any]], None]
 
@@ -169,10 +166,7 @@ class Stager:
         return [*done, Done(state.reference, "built", before.reason, seconds, spec.key)]
 
     def _run_build(self, spec: ImageSpec, state: ImageState, context: str) -> None:
-        last: deque[str] = deque(maxlen=_LAST_LINES)
-
         def on_line(line: str) -> None:
-            last.append(line)
             self.events({"event": "build", "image": state.reference, "line": line})
 
         arguments = dict(spec.arguments)
@@ -195,9 +189,9 @@ class Stager:
                 on_line,
             )
         except EngineError as error:
-            shown = "\n".join(f"    {line}" for line in last if line not in error.message)
+            # The engine's words end with the build's last lines.
             raise EngineError(
-                f"building {state.reference} failed: {error.message}" + (f"\nlast lines:\n{shown}" if shown else ""),
+                f"building {state.reference} failed: {error.message}",
                 f"{spec.key}: {os.path.join(spec.context, spec.containerfile)}",
                 error.mend,
             ) from error

@@ -1,0 +1,240 @@
+"""Staging on an engine made of lists: what is called, in which order, and what is left alone."""
+
+from __future__ import annotations
+
+import pathlib
+import tarfile
+import typing as t
+from dataclasses import replace
+
+import pytest
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Observed, ObservedImage
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError, FleetError, InputError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import labels
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._image import make
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.make import Done, Stager, plan_images
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import Bootstrap, ImageSpec
+
+BASE = "docker.io/library/debian:12"
+RECIPE = Bootstrap("BASE", "bookworm")
+SPEC = ImageSpec(
+    "agent",
+    "localhost/agent",
+    inputs="i" * 64,
+    context="/c",
+    bases=("debian:12",),
+    arguments={"BASE": "debian:12"},
+    labels={"mine": "1"},
+)
+REDIS = ImageSpec("redis", "docker.io/library/redis:7", build=False)
+
+
+class FakeEngine:
+    """Images by reference; `registry` is what can be pulled, `fails` makes builds fail."""
+
+    name, version = "fake", "1"
+
+    def __init__(self, *references: str, registry: dict[str, str] | None = None, fails: bool = False) -> None:
+        self.images = {reference: ObservedImage(f"id {reference}", (reference,)) for reference in references}
+        self.registry = registry or {}
+        self.fails = fails
+        self.calls: list[tuple[str, ...]] = []
+        self.built: dict[str, t.Any] = {}
+
+    def observe(self) -> Observed:
+        return Observed(images=tuple(self.images.values()))
+
+    def pull_image(self, reference: str, platform: str = "") -> None:
+        self.calls.append(("pull", reference))
+        if reference not in self.registry:
+            raise EngineError("no route to the registry")
+        name = reference.rpartition(":")[0]
+        digests = (f"{name}@sha256:{self.registry[reference]}",)
+        self.images[reference] = ObservedImage(f"id {reference}", (reference,), digests)
+
+    def build_image(self, context, containerfile, tags, arguments, labels, target="", platform="", on_line=None) -> str:
+        self.calls.append(("build", tags[-1]))
+        self.built = {"tags": tags, "arguments": arguments, "labels": labels, "content": sorted(pathlib.Path(context).iterdir())}
+        on_line("STEP 1")
+        if self.fails:
+            raise EngineError("RUN false: exit status 1")
+        for tag in tags:
+            self.images[tag] = ObservedImage("new", tuple(tags), (), labels)
+        return "new"
+
+    def import_image(self, archive: str, reference: str, labels: dict[str, str]) -> str:
+        self.calls.append(("import", archive, reference))
+        self.images[reference] = ObservedImage("imported", (reference,), (), labels)
+        return "imported"
+
+    def tag_image(self, reference: str, new_reference: str) -> None:
+        self.calls.append(("tag", new_reference))
+        image = self.images[reference]
+        self.images[reference] = replace(image, tags=(*image.tags, new_reference))
+
+
+@pytest.fixture
+def stage(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., list[Done]]:
+    """Stage specs on an engine with a context for each; bootstrapping makes a file called root.tar."""
+    with tarfile.open(tmp_path / "context.tar", "w"):
+        pass
+    monkeypatch.setattr(make, "base_archive", lambda *arguments: ("root.tar", True))
+
+    def call(engine: FakeEngine, *specs: ImageSpec, events: list[dict[str, t.Any]] | None = None) -> list[Done]:
+        archives = {spec.key: str(tmp_path / "context.tar") for spec in specs}
+        told = [] if events is None else events
+        return Stager(engine, str(tmp_path), archives, told.append).stage(specs)
+
+    return call
+
+
+def kinds(engine: FakeEngine) -> list[str]:
+    return [call[0] for call in engine.calls]
+
+
+def actions(done: list[Done]) -> list[str]:
+    return [entry.action for entry in done]
+
+
+def test_first_build_and_second_run(stage) -> None:
+    engine, events = FakeEngine(BASE), []
+    done = stage(engine, SPEC, events=events)
+    assert actions(done) == ["built"]
+    assert engine.built["labels"] == {
+        "mine": "1",
+        labels.IMAGE_INPUTS: SPEC.inputs,
+        labels.IMAGE_BASE: f"id {BASE}",
+    }
+    assert events == [{"event": "build", "image": done[0].reference, "line": "STEP 1"}]
+    assert actions(stage(engine, SPEC)) == ["present"]
+    assert kinds(engine) == ["build"]
+
+
+def test_changed_inputs_build_again(stage) -> None:
+    engine = FakeEngine(BASE)
+    stage(engine, SPEC)
+    done = stage(engine, replace(SPEC, inputs="j" * 64))
+    assert (actions(done), done[0].reason[:25]) == (["built"], "its build inputs changed ")
+
+
+def test_own_tag_comes_last(stage) -> None:
+    engine = FakeEngine(BASE)
+    done = stage(engine, replace(SPEC, tags=("localhost/agent:stable",)))
+    assert engine.built["tags"] == ["localhost/agent:stable", done[0].reference]
+
+
+def test_a_missing_further_tag_is_given_without_a_build(stage) -> None:
+    engine = FakeEngine(BASE)
+    stage(engine, SPEC)
+    tagged = replace(SPEC, tags=("localhost/agent:stable",))
+    assert actions(plan_images([tagged], engine.observe().images)) == ["tagged"]
+    assert actions(stage(engine, tagged)) == ["tagged"]
+    assert actions(stage(engine, tagged)) == ["present"]
+    assert kinds(engine) == ["build", "tag"]
+
+
+def test_the_base_is_pulled_first(stage) -> None:
+    engine = FakeEngine(registry={BASE: "aa"})
+    done = stage(engine, SPEC)
+    assert [(entry.action, entry.key) for entry in done] == [("pulled", ""), ("built", "agent")]
+    assert engine.built["labels"][labels.IMAGE_BASE] == "sha256:aa"
+
+
+def test_a_pulled_base_may_show_that_nothing_is_to_build(stage) -> None:
+    engine = FakeEngine(registry={BASE: "aa"})
+    always = replace(SPEC, pull_policy="always")
+    stage(engine, always)
+    assert actions(stage(engine, always))[-1] == "present"
+    engine.registry[BASE] = "bb"
+    done = stage(engine, always)
+    assert actions(done) == ["pulled", "built"]
+    assert kinds(engine).count("build") == 2
+
+
+def test_no_base_and_no_recipe_names_from(stage) -> None:
+    engine = FakeEngine()
+    with pytest.raises(EngineError) as caught:
+        stage(engine, SPEC)
+    assert "FROM debian:12" in caught.value.message and "no route to the registry" in caught.value.message
+    assert "x-bootstrap" in caught.value.mend
+    assert caught.value.path == "agent: /c/Dockerfile"
+    assert kinds(engine) == ["pull"]
+
+
+def test_a_local_base_is_never_pulled(stage) -> None:
+    engine = FakeEngine()
+    with pytest.raises(EngineError, match="FROM localhost/base:1"):
+        stage(engine, replace(SPEC, bases=("localhost/base:1",)))
+    assert kinds(engine) == []
+
+
+def test_bootstrap_where_the_pull_fails(stage) -> None:
+    engine, spec = FakeEngine(), replace(SPEC, bootstrap=RECIPE)
+    done = stage(engine, spec)
+    assert actions(done) == ["bootstrapped", "built"]
+    assert "no route to the registry" in done[0].reason
+    assert engine.built["arguments"] == {"BASE": done[0].reference}
+    assert kinds(engine) == ["pull", "import", "build"]
+    assert actions(stage(engine, replace(spec, inputs="j" * 64))) == ["built"]
+    assert kinds(engine) == ["pull", "import", "build", "build"]
+
+
+def test_bootstrap_without_a_registry(stage) -> None:
+    engine, spec = FakeEngine(), replace(SPEC, bootstrap=replace(RECIPE, pull=False))
+    planned = plan_images([spec], ())
+    done = stage(engine, spec)
+    assert kinds(engine) == ["import", "build"]
+    assert [(entry.action, entry.reference) for entry in planned] == [(entry.action, entry.reference) for entry in done]
+
+
+def test_a_failed_build_leaves_no_tag(stage) -> None:
+    engine = FakeEngine(BASE, fails=True)
+    with pytest.raises(EngineError, match="building localhost/agent:[0-9a-f]{12} failed: RUN false"):
+        stage(engine, SPEC)
+    assert list(engine.images) == [BASE]
+
+
+def test_a_build_without_its_context_is_a_clear_error(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(InputError, match="its context was not sent"):
+        Stager(FakeEngine(BASE), str(tmp_path), {}, lambda event: None).stage([SPEC])
+
+
+def test_pulled_images(stage) -> None:
+    engine = FakeEngine(registry={REDIS.repository: "aa"})
+    done = stage(engine, REDIS)
+    assert [(entry.action, entry.reference) for entry in done] == [("pulled", f"{REDIS.repository}@sha256:aa")]
+    assert actions(stage(engine, REDIS)) == ["present"]
+    assert kinds(engine) == ["pull"]
+
+
+def test_always_asks_the_registry_and_says_whether_it_had_something_new(stage) -> None:
+    engine, always = FakeEngine(registry={REDIS.repository: "aa"}), replace(REDIS, pull_policy="always")
+    assert [actions(stage(engine, always)) for _ in range(2)] == [["pulled"], ["present"]]
+    engine.registry[REDIS.repository] = "bb"
+    assert actions(stage(engine, always)) == ["pulled"]
+
+
+def test_never_is_refused(stage) -> None:
+    never = replace(REDIS, pull_policy="never")
+    with pytest.raises(EngineError, match="pull_policy is never"):
+        stage(FakeEngine(registry={REDIS.repository: "aa"}), never)
+    with pytest.raises(EngineError, match="pull_policy is never"):
+        plan_images([never], ())
+
+
+def test_all_errors_are_told_and_the_rest_is_staged(stage) -> None:
+    engine = FakeEngine(BASE)
+    with pytest.raises(FleetError) as caught:
+        stage(engine, REDIS, replace(REDIS, key="x", repository="docker.io/library/x:1"), SPEC)
+    assert "redis:7" in str(caught.value) and "x:1" in str(caught.value)
+    assert kinds(engine) == ["pull", "pull", "build"]
+
+
+def test_the_plan_tells_a_shared_base_once() -> None:
+    other = replace(SPEC, key="other", repository="localhost/other")
+    planned = plan_images([SPEC, other], ())
+    assert [(entry.action, entry.context_needed) for entry in planned] == [
+        ("pulled", False),
+        ("built", True),
+        ("built", True),
+    ]
