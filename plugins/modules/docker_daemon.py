@@ -57,6 +57,9 @@ attributes:
     support: none
   idempotent:
     support: full
+  platform:
+    support: full
+    platforms: linux
 """
 
 EXAMPLES = r"""
@@ -88,6 +91,7 @@ import importlib.util
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import docker_daemon
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 

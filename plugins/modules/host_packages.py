@@ -23,7 +23,12 @@ options:
     elements: str
     required: true
 extends_documentation_fragment:
+  - gpu_fleet.containers.attributes
   - gpu_fleet.containers.attributes.read_only
+attributes:
+  platform:
+    support: full
+    platforms: debian
 """
 
 EXAMPLES = r"""
@@ -49,6 +54,7 @@ missing:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import packages
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module

@@ -42,6 +42,9 @@ attributes:
     support: none
   idempotent:
     support: full
+  platform:
+    support: full
+    platforms: linux
 """
 
 EXAMPLES = r"""
@@ -58,6 +61,7 @@ interface:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import address as addresses
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module

@@ -37,6 +37,9 @@ attributes:
     support: full
   idempotent:
     support: full
+  platform:
+    support: full
+    platforms: linux
 """
 
 EXAMPLES = r"""
@@ -70,6 +73,7 @@ settings:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import podman_config
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 

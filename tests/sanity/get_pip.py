@@ -16,11 +16,12 @@ FOLDERS = (os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"), "/usr/
 
 
 def main() -> None:
-    wheels = [wheel for folder in FOLDERS for wheel in sorted(glob.glob(os.path.join(folder, "pip-*.whl")))]
+    # The interpreter's own comes first: Debian's may be too old for a newer Python.
+    wheels = [wheel for folder in FOLDERS for wheel in glob.glob(os.path.join(folder, "pip-*.whl"))]
     if not wheels:
         sys.exit(f"no pip wheel in {' or '.join(FOLDERS)}; on Debian run: apt-get install python3-venv")
     arguments = [each for each in sys.argv[1:] if each not in ("--no-setuptools", "--no-wheel")]
-    sys.path.insert(0, wheels[-1])
+    sys.path.insert(0, wheels[0])
     sys.argv = ["pip", "install", *arguments]
     runpy.run_module("pip", run_name="__main__", alter_sys=True)
 

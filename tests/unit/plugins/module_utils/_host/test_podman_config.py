@@ -122,6 +122,6 @@ def test_the_file_is_toml_with_each_setting_in_its_table(host: HostLimits) -> No
         (setting.table, setting.line.split(" = ")[0]) for setting in settings
     )
     for limit in parsed.get("containers", {}).get("default_ulimits", []):
-        name, _, count = limit.partition("=")
+        name, count = limit.split("=")
         hard = host.hard_nofile if name == "nofile" else host.hard_nproc
         assert hard < 0 or int(count.split(":")[1]) <= hard
