@@ -18,7 +18,7 @@ from .config import Group, NetworkConfig, VolumeConfig, digest, to_dict
 from .diff import Change, compare
 from .order import Key, start_order
 from .owned import Owned, deployed_spec, owner
-from .resolve import Wanted
+from .resolve import Wanted, marker
 
 KEEP = "keep"
 CHECK = "check"
@@ -67,7 +67,7 @@ class GroupActions:
     volumes: tuple[VolumeConfig, ...] = ()
     """To be made."""
     marker_due: bool = False
-    """The group's revision marker is missing or of another revision."""
+    """Not exactly this revision is marked as good, or a killed run left something."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -125,9 +125,16 @@ def _plan_group(
         missing,
         changed,
         volumes,
-        not deployed_before,
+        _marker_due(group, wanted, owned),
         warnings,
     )
+
+
+def _marker_due(group: Group, wanted: dict[Key, Wanted], owned: Owned) -> bool:
+    """Not exactly this revision is marked as good, or something of a killed run stands about."""
+    _volume, labels = marker("", group, wanted)
+    left = any(key[0] == group.name for key in owned.previous)
+    return left or len(owned.good.get(group.name, ())) != 1 or not owned.is_good(group.name, labels[names.CONFIG])
 
 
 def decide(

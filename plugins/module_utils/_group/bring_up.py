@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from .._engine.base import Engine, ObservedContainer
 from .._errors import EngineError, FleetError
 from .actions import CHECK, CREATE, KEEP, RECREATE, RESTART, START, Action
-from .config import Healthcheck
+from .config import ContainerConfig, Healthcheck
 from .order import Key
-from .owned import PREVIOUS, Owned
+from .owned import PREVIOUS, Owned, deployed_config
 from .resolve import Wanted
 from .stage import bind_sources
 
@@ -34,17 +34,24 @@ class Cancelled(Exception):
 
 @dataclass
 class Place:
-    """Where containers are brought up: an engine, for one inventory host."""
+    """Where containers are brought up: an engine, for one inventory host. Keeps what a way back needs."""
 
     engine: Engine
     host: str
     state_dir: str
     owned: Owned
-    created: set[Key] = field(default_factory=set)
-    retired: dict[Key, ObservedContainer] = field(default_factory=dict)
-    """What stands by, stopped, under its name with `PREVIOUS`."""
+    created: dict[Key, str] = field(default_factory=dict)
+    """Names of the containers that this run made (or began to make)."""
+    retired: dict[Key, str] = field(default_factory=dict)
+    """Names that containers put aside had before; they stand by, stopped, under that name with `PREVIOUS`."""
+    removed: dict[Key, ObservedContainer] = field(default_factory=dict)
+    """Containers that could not stand by, because their network was made anew."""
     # Many containers are brought up at once, but an engine that makes more than a few at the same time gets slower.
     _slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(6))
+
+    def __post_init__(self) -> None:
+        # What a killed run put aside was good; it stands by for this run as well.
+        self.retired.update({key: entry.name[: -len(PREVIOUS)] for key, entry in self.owned.previous.items()})
 
     def apply(self, action: Action, wanted: Wanted) -> None:
         """Do what `action` says; returns as soon as the container is started."""
@@ -57,62 +64,60 @@ class Place:
                 self.engine.stop_container(current.name, grace)
                 self.engine.start_container(current.name)
             elif action.kind in (CREATE, RECREATE):
-                if current is not None:
-                    self._retire(action.key, current, grace)
-                elif action.key in self.owned.previous:
-                    self.retired[action.key] = self.owned.previous[action.key]
-                self.created.add(action.key)
-                sources = bind_sources(self.state_dir, self.host, wanted.config)
-                self.engine.create_container(wanted.config, wanted.labels, sources)
-                self.engine.start_container(wanted.config.name)
+                if current is not None and action.key not in self.removed:
+                    self._put_aside(action.key, current, grace)
+                self.created[action.key] = wanted.config.name
+                self._create(wanted.config, wanted.labels)
             elif action.kind not in (KEEP, CHECK):
                 raise ValueError(f"{action.kind} is not for a wanted container")
 
-    def _retire(self, key: Key, current: ObservedContainer, grace: float) -> None:
-        """Put the container in place aside. What a run before us put aside stays: it was good, this one never was."""
+    def _create(self, config: ContainerConfig, labels: dict[str, str]) -> None:
+        self.engine.create_container(config, labels, bind_sources(self.state_dir, self.host, config))
+        self.engine.start_container(config.name)
+
+    def _put_aside(self, key: Key, current: ObservedContainer, grace: float) -> None:
         self.engine.stop_container(current.name, grace)
-        if key in self.owned.previous:
+        if key in self.retired:
+            # A killed run put the good one aside already; the one in its place never was good.
             self.engine.remove_container(current.name)
-            self.retired[key] = self.owned.previous[key]
         else:
-            self.retired[key] = current
             self.engine.rename_container(current.name, current.name + PREVIOUS)
+            self.retired[key] = current.name
+
+    def remove_for_good(self, key: Key) -> None:
+        """Take a container off a network that is about to go; a way back makes it again from its own label."""
+        current = self.owned.current[key]
+        self.engine.remove_container(current.name)
+        self.removed[key] = current
 
     def drop_retired(self, keys: t.Iterable[Key]) -> None:
         """The new ones are good: remove what stood by, of this run or of one that was killed."""
         for key in keys:
-            for container in (self.retired.pop(key, None), self.owned.previous.get(key)):
-                if container is not None:
-                    self.engine.remove_container(_previous_name(container))
+            name = self.retired.pop(key, None)
+            if name is not None:
+                self.engine.remove_container(name + PREVIOUS)
 
-    def restore(self, key: Key) -> bool:
-        """Take a new container away and bring the one before it back. False: there was none before."""
-        if key in self.created:
-            self.created.discard(key)
-            for container in self._now(key):
-                self.engine.remove_container(container)
-        before = self.retired.pop(key, None)
-        if before is None:
+    def take_new_away(self, key: Key) -> None:
+        """Remove the container in a service's place, if it is new."""
+        name = self.created.pop(key, None)
+        if name is None and key in self.retired and key in self.owned.current:
+            name = self.owned.current[key].name
+        if name is not None:
+            self.engine.remove_container(name)
+
+    def bring_back(self, key: Key) -> bool:
+        """Put what was there before in its place again and start it. False: there was nothing."""
+        name = self.retired.pop(key, None)
+        if name is not None:
+            self.engine.rename_container(name + PREVIOUS, name)
+            self.engine.start_container(name)
+            return True
+        before = self.removed.pop(key, None)
+        config = deployed_config(before) if before is not None else None
+        if before is None or config is None:
             return False
-        name = before.name[: -len(PREVIOUS)] if before.name.endswith(PREVIOUS) else before.name
-        self.engine.rename_container(name + PREVIOUS, name)
-        self.engine.start_container(name)
+        self._create(config, before.labels)
         return True
-
-    def _now(self, key: Key) -> list[str]:
-        """Names of the containers in place for a service, by asking: creation may have failed halfway."""
-        name = self._wanted_names.get(key, "")
-        return [name] if name and self.engine.container(name) is not None else []
-
-    _wanted_names: dict[Key, str] = field(default_factory=dict)
-
-    def know(self, wanted: dict[Key, Wanted]) -> None:
-        """Learn the names of what is wanted, so that a rollback finds what was made."""
-        self._wanted_names.update({key: entry.config.name for key, entry in wanted.items()})
-
-
-def _previous_name(container: ObservedContainer) -> str:
-    return container.name if container.name.endswith(PREVIOUS) else container.name + PREVIOUS
 
 
 @dataclass

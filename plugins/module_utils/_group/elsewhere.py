@@ -56,8 +56,8 @@ class Elsewhere:
             return
         for name in self._containers(group):
             self.engine.remove_container(name)
-        if group in self.owned.good:
-            self.engine.remove_volume(self.owned.good[group].name)
+        for marker in self.owned.good.get(group, ()):
+            self.engine.remove_volume(marker.name)
 
     def volumes(self) -> list[str]:
         """Names of our volumes that stay behind."""

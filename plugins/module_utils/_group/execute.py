@@ -16,11 +16,14 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from .._engine.base import ObservedNetwork
 from .._errors import FleetError
-from .actions import CHANGING, CHECK, CREATE, KEEP, RECREATE, Action, GroupActions
+from . import labels as names
+from .actions import CHANGING, CHECK, KEEP, Action, GroupActions
 from .bring_up import Cancelled, Patience, Place, wait_completed, wait_healthy
 from .elsewhere import Elsewhere
 from .order import COMPLETED, HEALTHY, STARTED, Key, Wait, waits
+from .owned import deployed_network
 from .resolve import Wanted, marker, network_labels, volume_labels
 
 Emit = t.Callable[..., None]
@@ -46,10 +49,11 @@ class _GroupRun:
     open: dict[Key, Action] = field(default_factory=dict)
     """Not yet handed to a worker."""
     working: set[Key] = field(default_factory=set)
-    touched: list[Key] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     result: GroupResult = field(default_factory=GroupResult)
     networks_made: list[str] = field(default_factory=list)
+    networks_gone: list[ObservedNetwork] = field(default_factory=list)
+    """Networks that were made anew, as they were before."""
 
 
 class Run:
@@ -78,7 +82,6 @@ class Run:
 
     def loop(self) -> dict[str, GroupResult]:
         """Run until every group is good, failed or blocked. Engine failures end in results, bugs raise."""
-        self.place.know(self.wanted)
         with ThreadPoolExecutor(max_workers=max(4, min(32, len(self.wanted)))) as pool:
             for run in self.groups.values():
                 self._finish_if_done(run)
@@ -110,8 +113,6 @@ class Run:
                     break
                 del run.open[key]
                 run.working.add(key)
-                if action.kind in CHANGING:
-                    run.touched.append(key)
                 pool.submit(self._work, action, self.wanted[key], run)
 
     def _tell_waiting(self, key: Key, missing: tuple[Wait, ...]) -> None:
@@ -140,6 +141,7 @@ class Run:
             engine.stop_container(action.name, 10.0)
         for network in run.plan.changed_networks:
             self._clear_network(run, network.name)
+            run.networks_gone.append(self.place.owned.networks[network.name])
             engine.remove_network(network.name)
         for network in (*run.plan.changed_networks, *run.plan.networks):
             engine.create_network(network, network_labels(self.place.host, group, network))
@@ -150,9 +152,8 @@ class Run:
     def _clear_network(self, run: _GroupRun, name: str) -> None:
         """Containers on a network that is made anew are made anew too: take them off it now."""
         for key, container in self.place.owned.current.items():
-            if name in container.networks and key in run.plan.services:
-                self.place.engine.remove_container(container.name)
-                del self.place.owned.current[key]
+            if name in container.networks and key in run.plan.services and key not in self.place.removed:
+                self.place.remove_for_good(key)
 
     def _take(self, event: str, key: Key, text: str) -> None:
         run = self.groups[key[0]]
@@ -220,19 +221,21 @@ class Run:
             self.emit("ready", group.name)
 
     def _commit(self, run: _GroupRun) -> None:
+        """First say that this revision is good, then forget the one before: a kill in between loses neither."""
         plan, group, engine = run.plan, run.plan.group, self.place.engine
-        self.place.drop_retired(plan.services)
+        volume, labels = marker(self.place.host, group, self.wanted)
+        markers = self.place.owned.good.get(group.name, ())
+        if volume.name not in [entry.name for entry in markers]:
+            engine.create_volume(volume, labels)
+        self.place.drop_retired([key for key in {**plan.services, **self.place.retired} if key[0] == group.name])
         for action in plan.removals:
             self.emit("remove", *action.key, text=action.reason)
             engine.remove_container(action.name)
+        for entry in markers:
+            if entry.name != volume.name:
+                engine.remove_volume(entry.name)
         for other in self.elsewhere:
             other.remove(group.name)
-        volume, labels = marker(self.place.host, group, self.wanted)
-        there = self.place.owned.good.get(group.name)
-        if there is None or there.labels != labels:
-            if there is not None:
-                engine.remove_volume(there.name)
-            engine.create_volume(volume, labels)
 
     def _fail(self, run: _GroupRun, text: str) -> None:
         run.errors.append(text)
@@ -251,31 +254,70 @@ class Run:
         self.emit("rolled back", run.plan.group.name, text=run.result.rolled_back)
 
     def _roll_back(self, run: _GroupRun) -> str:
-        group, engine = run.plan.group, self.place.engine
-        restored = []
-        for key in reversed(run.touched):
-            if run.plan.services[key].kind in (CREATE, RECREATE) and self.place.restore(key):
-                restored.append(key[1])
-        if group.name not in self.place.owned.good:
-            self._take_away(run)
-        for action in run.plan.removals:
-            engine.start_container(action.name)
+        """Back to the last good revision; to nothing when there never was one. Says in words what came of it."""
+        group, owned = run.plan.group, self.place.owned
+        _volume, labels = marker(self.place.host, group, self.wanted)
+        if owned.is_good(group.name, labels[names.CONFIG]) and not self._made(run):
+            return "this revision was healthy before, so there is nothing to go back to; it is left as it is"
+        for key in reversed(list(run.plan.services)):
+            self.place.take_new_away(key)
+        if group.name in owned.good:
+            self._take_unknown_away(run)
+        else:
+            self._take_all_away(run)
+        self._bring_networks_back(run)
+        restored = [key[1] for key in run.plan.services if self.place.bring_back(key)]
+        restored += self._start_removals_again(run)
         back = [other.engine.name for other in self.elsewhere if other.start_again(group.name)]
         if back:
             return f"the group runs again on {back[0]}"
         if restored:
             return "brought back as it was: " + ", ".join(sorted(restored))
-        if group.name in self.place.owned.good:
+        if group.name in owned.good:
             return "nothing that ran was changed"
         return "the group was new: everything of it was taken away again, volumes stay"
 
-    def _take_away(self, run: _GroupRun) -> None:
+    def _made(self, run: _GroupRun) -> bool:
+        return any(key in self.place.created or key in self.place.removed for key in run.plan.services)
+
+    def _take_unknown_away(self, run: _GroupRun) -> None:
+        """Containers of services that the last good revision does not have: a killed run made them."""
+        known = self.place.owned.good_services(run.plan.group.name)
+        for key, container in self.place.owned.current.items():
+            if key in run.plan.services and key[1] not in known:
+                self.place.engine.remove_container(container.name)
+
+    def _take_all_away(self, run: _GroupRun) -> None:
         """A group that was never good leaves no container behind, of this run or of one that was killed."""
         for key, container in self.place.owned.current.items():
-            if key[0] == run.plan.group.name:
+            if key[0] == run.plan.group.name and key not in self.place.retired:
                 self.place.engine.remove_container(container.name)
-        for name in run.networks_made:
-            self.place.engine.remove_network(name)
+        for network in run.plan.group.networks:
+            if not network.external and not network.group:
+                self._remove_unused(network.name)
+
+    def _remove_unused(self, network: str) -> None:
+        observed = self.place.engine.observe()
+        there = any(entry.name == network for entry in observed.networks)
+        if there and not any(network in container.networks for container in observed.containers):
+            self.place.engine.remove_network(network)
+
+    def _bring_networks_back(self, run: _GroupRun) -> None:
+        for network in run.networks_gone:
+            self.place.engine.remove_network(network.name)
+            config = deployed_network(network)
+            if config is not None:
+                self.place.engine.create_network(config, network.labels)
+
+    def _start_removals_again(self, run: _GroupRun) -> list[str]:
+        """Services that were to go, and were stopped for it, belong to the last good revision."""
+        known = self.place.owned.good_services(run.plan.group.name)
+        back = [
+            action for action in run.plan.removals if action.service in known and action.key not in run.plan.services
+        ]
+        for action in back:
+            self.place.engine.start_container(action.name)
+        return [action.service for action in back]
 
 
 def is_due(plan: GroupActions) -> bool:

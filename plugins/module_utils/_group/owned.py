@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from .._engine.base import Observed, ObservedContainer, ObservedNetwork, ObservedVolume
 from . import labels as names
-from .config import ContainerConfig, from_dict
+from .config import ContainerConfig, NetworkConfig, from_dict
 from .order import Key
 
 PREVIOUS = ".previous"
@@ -37,8 +37,22 @@ class Owned:
     """Ours, but a second one for the same service: left by somebody's hand, removed by us."""
     networks: dict[str, ObservedNetwork] = field(default_factory=dict)
     volumes: dict[str, ObservedVolume] = field(default_factory=dict)
-    good: dict[str, ObservedVolume] = field(default_factory=dict)
-    """group → its revision marker; a group without one has never been healthy as a whole."""
+    good: dict[str, tuple[ObservedVolume, ...]] = field(default_factory=dict)
+    """group → its revision markers; a group without one has never been healthy as a whole.
+
+    Two at once mean that a run was killed between «the new revision is good» and forgetting the old one.
+    """
+
+    def is_good(self, group: str, revision_hash: str) -> bool:
+        """Whether just this revision of a group was healthy."""
+        return any(marker.labels.get(names.CONFIG) == revision_hash for marker in self.good.get(group, ()))
+
+    def good_services(self, group: str) -> set[str]:
+        """Services of the last good revision; empty when there was none."""
+        found: set[str] = set()
+        for marker in self.good.get(group, ()):
+            found |= {entry for entry in marker.labels.get(names.SERVICES, "").split(",") if entry}
+        return found
 
     @property
     def groups(self) -> set[str]:
@@ -61,13 +75,18 @@ def owned_by(host: str, observed: Observed) -> Owned:
         else:
             place[key] = container
     volumes = {volume.name: volume for volume in observed.volumes if is_ours(volume.labels, host)}
+    good: dict[str, tuple[ObservedVolume, ...]] = {}
+    for volume in volumes.values():
+        if is_marker(volume):
+            group = volume.labels.get(names.GROUP, "")
+            good[group] = (*good.get(group, ()), volume)
     return Owned(
         current=current,
         previous=previous,
         extra=tuple(extra),
         networks={network.name: network for network in observed.networks if is_ours(network.labels, host)},
         volumes={name: volume for name, volume in volumes.items() if not is_marker(volume)},
-        good={volume.labels[names.GROUP]: volume for volume in volumes.values() if is_marker(volume)},
+        good=good,
     )
 
 
@@ -105,4 +124,12 @@ def deployed_config(container: ObservedContainer) -> ContainerConfig | None:
     try:
         return from_dict(ContainerConfig, {key: entry for key, entry in spec.items() if key != IMAGE_IDENTITY})
     except (TypeError, AttributeError):
+        return None
+
+
+def deployed_network(network: ObservedNetwork) -> NetworkConfig | None:
+    """The definition this network was made from, None when its label cannot be read."""
+    try:
+        return from_dict(NetworkConfig, json.loads(network.labels.get(names.SPEC, "")))
+    except (TypeError, ValueError, AttributeError):
         return None

@@ -148,6 +148,7 @@ def network_labels(host: str, group: Group, network: NetworkConfig) -> dict[str,
     return {
         **network.labels,
         **_ownership(host, network.group or group.name, digest(network)),
+        names.SPEC: json.dumps(to_dict(network), sort_keys=True),
         names.COMPOSE_PROJECT: network.project or group.project,
         names.COMPOSE_NETWORK: network.key,
     }
@@ -163,12 +164,17 @@ def volume_labels(host: str, group: Group, volume: VolumeConfig) -> dict[str, st
 
 
 def marker(host: str, group: Group, wanted: dict[Key, Wanted]) -> tuple[VolumeConfig, dict[str, str]]:
-    """The volume that says «this revision of the group was healthy», and its labels."""
-    config_hash = digest(sorted((key[1], entry.hash) for key, entry in wanted.items() if key[0] == group.name))
-    volume = VolumeConfig(name=f"{group.project}_{MARKER}", key=MARKER)
+    """The empty volume that says «this revision of the group was healthy», and its labels.
+
+    The revision is part of the name, so that the new marker is there before the old one goes.
+    """
+    members = {key[1]: entry.hash for key, entry in wanted.items() if key[0] == group.name}
+    revision_hash = digest(members)
+    volume = VolumeConfig(name=f"{group.project}_{MARKER}-{revision_hash[:12]}", key=MARKER)
     labels = {
-        **_ownership(host, group.name, config_hash),
-        names.REVISION: config_hash[:12],
+        **_ownership(host, group.name, revision_hash),
+        names.REVISION: revision_hash[:12],
+        names.SERVICES: ",".join(sorted(members)),
         names.COMPOSE_PROJECT: group.project,
         names.COMPOSE_VOLUME: MARKER,
     }

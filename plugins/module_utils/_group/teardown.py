@@ -46,7 +46,9 @@ def tear_down(
             for name, network in owned.networks.items()
             if name not in in_use and (only is None or network.labels.get(names.GROUP) in only)
         ]
-        markers = [volume.name for group, volume in owned.good.items() if only is None or group in only]
+        markers = [
+            volume.name for group, volumes in owned.good.items() if only is None or group in only for volume in volumes
+        ]
         volumes = [
             name for name, volume in owned.volumes.items() if only is None or volume.labels.get(names.GROUP) in only
         ]
