@@ -18,6 +18,7 @@ KEY = re.compile(
     r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s\[\]{},#&*!|>'"%@`?:-][^#]*?|-[^\s][^#]*?)\s*:(?:\s+(.*)|)$"""
 )
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)$")
+OCTAL = re.compile(r"[-+]?0[0-7]+$")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?$")
 DEPTH = 40
 
@@ -48,7 +49,7 @@ def _lines(text: str) -> t.Iterator[_Line]:
         if raw.rstrip() == "---" and not started:
             started = True
             continue
-        if raw.startswith(("---", "...", "%")) or "\t" in raw[: len(raw) - len(raw.lstrip())]:
+        if raw.startswith(("---", "...", "%")) or "\t" in raw:
             raise ValueError(f"line {number}: only one document, indented by spaces, is understood")
         started = True
         yield _Line(number, len(raw) - len(raw.lstrip(" ")), stripped)
@@ -134,6 +135,8 @@ def _plain(text: str) -> t.Any:
         return None
     if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
         return text.lower() == "true"
+    if OCTAL.match(text):
+        return int(text, 8)
     if INTEGER.match(text):
         return int(text)
     if FLOAT.match(text):

@@ -32,7 +32,7 @@ ENVIRONMENT = (
 )
 """Variables that a snapshot keeps; everything else may be a secret."""
 
-CREDENTIALS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s\"'@]+@")
+CREDENTIALS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s\"']*@")
 
 
 def strip_credentials(text: str) -> str:

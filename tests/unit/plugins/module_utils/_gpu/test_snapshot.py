@@ -1,0 +1,109 @@
+"""Recording and replaying are inverse, and a recording holds no secret."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.facts import gather
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe import HostReader
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import (
+    RecordingReader,
+    ReplayReader,
+    key_of,
+    load,
+    strip_credentials,
+)
+
+from .test_fixtures import NAMES, SNAPSHOTS
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "garbage"])
+def test_a_recorded_replay_gives_the_same_facts(name):
+    recording = RecordingReader(ReplayReader(SNAPSHOTS[name]))
+    first = gather(recording, ["docker", "podman"])
+    again = ReplayReader(json.loads(json.dumps(recording.snapshot())))
+    assert gather(again, ["docker", "podman"]) == first
+    assert again.damage == []
+
+
+def test_this_host_replays_as_it_was_recorded():
+    recording = RecordingReader(HostReader())
+    first = gather(recording, [])
+    assert gather(ReplayReader(recording.snapshot()), []) == first
+
+
+def test_secrets_stay_out():
+    info = {"rc": 0, "stdout": '{"ServerVersion": "28.0", "HttpProxy": "http://me:hunter22@proxy:3128"}', "stderr": ""}
+    host = {
+        "snapshot": 1,
+        "files": {"/proc/self/environ": "PATH=/bin\0API_TOKEN=hunter22\0DISPLAY=:0\0AWS_SECRET_ACCESS_KEY=hunter22"},
+        "commands": {"docker info --format {{json .}}": info},
+    }
+    recording = RecordingReader(ReplayReader(host))
+    gather(recording, ["docker"])
+    made = recording.snapshot()
+    assert "hunter22" not in json.dumps(made)
+    assert made["files"]["/proc/self/environ"] == "PATH=/bin\0DISPLAY=:0"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("http://me:pw@proxy:1/x", "http://proxy:1/x"),
+        ("see https://token@host and ssh://u@h", "see https://host and ssh://h"),
+        ("mail me@host, http://host/a@b", "mail me@host, http://host/a@b"),
+        ("http://u:p@ss@host", "http://host"),
+    ],
+)
+def test_strip_credentials(text, expected):
+    assert strip_credentials(text) == expected
+
+
+def test_a_program_is_the_same_by_name_and_by_path():
+    reader = ReplayReader({"snapshot": 1, "commands": {"/usr/lib/wsl/lib/nvidia-smi -q -x": {"rc": 0, "stdout": "a"}}})
+    assert reader.command(["nvidia-smi", "-q", "-x"]).stdout == "a"
+    assert reader.command(["/opt/nvidia-smi", "-q", "-x"]).stdout == "a"
+    assert reader.command(["nvidia-smi"]) is None
+    assert key_of(["/bin/x", "-a"]) == "x -a"
+
+
+def test_paths_nodes_and_entries_are_one_view():
+    reader = ReplayReader(
+        {
+            "snapshot": 1,
+            "files": {"/sys/class/drm/card0/device/vendor": "0x1002\n"},
+            "directories": {"/dev": ["kfd"]},
+            "nodes": {"/dev/dri/renderD128": {"kind": "char", "major": 226, "minor": 128, "mode": "0660", "uid": 0, "gid": 104}},
+        }
+    )
+    assert reader.directory("/dev") == ("dri", "kfd")
+    assert reader.directory("/dev/dri") == ("renderD128",)
+    assert reader.directory("/sys/class/drm") == ("card0",)
+    assert reader.directory("/nowhere") is None
+    assert reader.node("/dev/kfd").mode == ""
+    assert reader.node("/dev/dri") is None
+
+
+def test_what_nobody_asked_about_counts_as_there():
+    reader = ReplayReader({"snapshot": 1, "directories": {"/usr/lib/wsl/drivers": ["new"]}})
+    assert not reader.exists("/usr/lib/wsl/drivers/old/libcuda.so")
+    assert reader.exists("/usr/lib/wsl/drivers/new")
+    assert reader.exists("/opt/elsewhere")
+
+
+def test_a_recorded_absence_stays_absent(tmp_path):
+    (tmp_path / "there").write_text("")
+    recording = RecordingReader(HostReader())
+    asked = {str(tmp_path / name): recording.exists(str(tmp_path / name)) for name in ("gone/deep", "there", "no")}
+    replay = ReplayReader(recording.snapshot())
+    assert asked == {path: replay.exists(path) for path in asked} == dict(zip(asked, (False, True, False)))
+
+
+def test_load(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        load(str(tmp_path / "none.json"))
+    broken = tmp_path / "broken.json"
+    broken.write_text('{"snapshot": 1, ')
+    assert ReplayReader(load(str(broken))).findings()[0].code == "snapshot-damaged"
