@@ -14,6 +14,7 @@ import time
 import uuid
 
 import pytest
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker import DockerEngine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.podman import PodmanEngine
 
@@ -84,8 +85,9 @@ def engine(request):
     before = adapter.observe()
     yield adapter
     after = adapter.observe()
-    for container in after.containers:
-        if container not in before.containers:
+    # Backwards by name: NAME-side, which lives in the network of NAME, has to go first.
+    for container in sorted(after.containers, key=lambda entry: entry.name, reverse=True):
+        if container.id not in {entry.id for entry in before.containers}:
             adapter.remove_container(container.name)
     for network in after.networks:
         if network.name not in {entry.name for entry in before.networks}:

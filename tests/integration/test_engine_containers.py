@@ -103,7 +103,9 @@ def test_limits_reach_the_control_group(engine, name):
         "pids": ("/sys/fs/cgroup/pids/pids.max", "/sys/fs/cgroup/pids.max"),
         "cpu": ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu.max"),
     }
-    seen = {key: output_of(engine, name, "sh", "-c", f"cat {v1} 2>/dev/null || cat {v2}") for key, (v1, v2) in read.items()}
+    seen = {
+        key: output_of(engine, name, "sh", "-c", f"cat {v1} 2>/dev/null || cat {v2}") for key, (v1, v2) in read.items()
+    }
     assert seen["memory"] == str(64 << 20)
     assert seen["pids"] == "50"
     assert seen["cpu"].split()[0] == "50000"

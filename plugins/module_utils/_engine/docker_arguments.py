@@ -28,8 +28,8 @@ from .._group.config import (
     VolumeConfig,
 )
 
-Body = t.Dict[str, t.Any]
-Api = t.Tuple[int, int]
+Body = dict[str, t.Any]
+Api = tuple[int, int]
 _CDI_NAME = re.compile(r"[A-Za-z][\w.-]*/[A-Za-z][\w.-]*=[\w.:-]+")
 
 
@@ -57,7 +57,9 @@ def create_container(config: ContainerConfig, labels: dict[str, str], bind_sourc
     body["Healthcheck"] = _health(config.healthcheck, api)
     body["ExposedPorts"] = {key: {} for key in _exposed(config)}
     first = config.networks if api >= (1, 44) else config.networks[:1]
-    body["NetworkingConfig"] = {"EndpointsConfig": {entry.network: endpoint(entry) for entry in first}} if first else None
+    body["NetworkingConfig"] = (
+        {"EndpointsConfig": {entry.network: endpoint(entry) for entry in first}} if first else None
+    )
     if api < (1, 44) and first:
         body["MacAddress"] = first[0].mac
     return _filled(body)

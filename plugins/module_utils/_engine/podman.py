@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Podman through its command line: argv lists, JSON out, no shell and no service.
 
-The command lines are made in `podman_arguments.py`, the answers read in `podman_parse.py`.
+The command lines are made in `podman_arguments.py`, run by `podman_command.py`, and the answers read in
+`podman_parse.py`.
 A process costs about 0.1 s, so `observe` asks for all kinds of objects at once.
 """
 
@@ -12,10 +13,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import os
-import shutil
-import subprocess
 import tempfile
-import threading
 import typing as t
 
 from .._errors import EngineError
@@ -23,22 +21,9 @@ from .._group.config import ContainerConfig, Healthcheck, NetworkConfig, VolumeC
 from . import podman_arguments as arguments_of
 from . import podman_parse as parse
 from .base import Health, Observed, ObservedContainer
+from .podman_command import PodmanCommand, verb
 
-PREPARE = "Install it: ansible-playbook prepare.yml -l HOST."
 _GONE = ("no such container", "no container with name or id", "no such object")
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """What one podman process said."""
-
-    status: int
-    stdout: str
-    stderr: str
-
-    @property
-    def words(self) -> str:
-        return parse.complaint(self.stderr) or self.stdout.strip() or f"exit status {self.status}"
 
 
 class PodmanEngine:
@@ -48,58 +33,15 @@ class PodmanEngine:
 
     def __init__(self, program: str = "podman", environment: dict[str, str] | None = None) -> None:
         """program: a name on PATH or a path. environment: instead of this process's own. Raises EngineError if absent."""
-        found = shutil.which(program)
-        if found is None:
-            raise EngineError("Podman is not installed on this host", mend=PREPARE)
-        self._program = found
-        self._environment = command_environment(dict(os.environ if environment is None else environment), os.geteuid())
-        self.version, self._numbers = parse.version(self._ask("--version"))
-        self._dialects: dict[str, arguments_of.Dialect] = {}
-        self._lock = threading.Lock()
-
-    # -- processes
-
-    def _run(self, *words: str, timeout: float | None = None) -> Answer:
-        try:
-            done = subprocess.run(
-                [self._program, *words],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                env=self._environment,
-                timeout=timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as late:
-            return Answer(124, _text(late.stdout), f"{_text(late.stderr)}no answer within {timeout:g} s")
-        except OSError as error:
-            raise EngineError(f"podman could not be run: {error.strerror}", path=self._program) from error
-        return Answer(done.returncode, done.stdout, done.stderr)
-
-    def _ask(self, *words: str, path: str = "podman", timeout: float | None = None) -> str:
-        answer = self._run(*words, timeout=timeout)
-        if answer.status:
-            raise EngineError(f"podman {_verb(words)}: {answer.words}", path=path)
-        return answer.stdout
-
-    def _list(self, *words: str) -> list[dict[str, t.Any]]:
-        return parse.documents(self._ask(*words, "--format", "json"), _verb(words))
-
-    def _dialect(self, *command: str) -> arguments_of.Dialect:
-        """How the options of a command are read by this Podman; asked once."""
-        key = " ".join(command)
-        with self._lock:
-            if key not in self._dialects:
-                self._dialects[key] = arguments_of.read_dialect(self._numbers, self._ask(*command, "--help"))
-            return self._dialects[key]
+        self._podman = PodmanCommand(program, environment)
+        self.version = self._podman.version
 
     # -- looking
 
     def observe(self) -> Observed:
         lists = (("ps", "--all", "--no-trunc"), ("network", "ls"), ("volume", "ls"), ("images", "--no-trunc"))
         with concurrent.futures.ThreadPoolExecutor(len(lists)) as pool:
-            containers, networks, volumes, images = pool.map(lambda words: self._list(*words), lists)
+            containers, networks, volumes, images = pool.map(lambda words: self._podman.entries(*words), lists)
         return Observed(
             tuple(parse.container(entry) for entry in containers),
             tuple(parse.network(entry) for entry in networks),
@@ -110,7 +52,7 @@ class PodmanEngine:
     def container(self, name: str) -> ObservedContainer | None:
         # The filter is a regular expression; a name holds nothing but letters, digits, «_», «.» and «-».
         pattern = "^" + name.replace(".", "[.]") + "$"
-        for entry in self._list("ps", "--all", "--no-trunc", "--filter", f"name={pattern}"):
+        for entry in self._podman.entries("ps", "--all", "--no-trunc", "--filter", f"name={pattern}"):
             if name in (entry.get("Names") or ()):
                 return parse.container(entry)
         return None
@@ -118,10 +60,10 @@ class PodmanEngine:
     # -- networks and volumes
 
     def create_network(self, network: NetworkConfig, labels: dict[str, str]) -> None:
-        answer = self._run(*arguments_of.create_network(network, labels))
+        answer = self._podman.run(*arguments_of.create_network(network, labels))
         if answer.status == 0:
             return
-        seen = [parse.network(entry) for entry in self._list("network", "ls")]
+        seen = [parse.network(entry) for entry in self._podman.entries("network", "ls")]
         if not any(entry.name == network.name and entry.labels == labels for entry in seen):
             raise EngineError(f"podman network create: {answer.words}", path=f"network {network.name}")
 
@@ -129,10 +71,10 @@ class PodmanEngine:
         self._remove(("network", "rm", name), f"network {name}", "network not found")
 
     def create_volume(self, volume: VolumeConfig, labels: dict[str, str]) -> None:
-        answer = self._run(*arguments_of.create_volume(volume, labels, self._dialect("volume", "create")))
+        answer = self._podman.run(*arguments_of.create_volume(volume, labels, self._podman.dialect("volume", "create")))
         if answer.status == 0:
             return
-        seen = [parse.volume(entry) for entry in self._list("volume", "ls")]
+        seen = [parse.volume(entry) for entry in self._podman.entries("volume", "ls")]
         if not any(entry.name == volume.name and entry.labels == labels for entry in seen):
             raise EngineError(f"podman volume create: {answer.words}", path=f"volume {volume.name}")
 
@@ -140,15 +82,16 @@ class PodmanEngine:
         self._remove(("volume", "rm", name), f"volume {name}", "no such volume")
 
     def _remove(self, words: t.Sequence[str], path: str, gone: str) -> None:
-        answer = self._run(*words)
+        answer = self._podman.run(*words)
         if answer.status and gone not in answer.stderr:
-            raise EngineError(f"podman {_verb(words)}: {answer.words}", path=path)
+            raise EngineError(f"podman {verb(words)}: {answer.words}", path=path)
 
     # -- containers
 
     def create_container(self, config: ContainerConfig, labels: dict[str, str], bind_sources: dict[str, str]) -> str:
         path = f"container {config.name}"
-        words = arguments_of.create_container(self._with_test(config), labels, bind_sources, self._dialect("create"))
+        known = self._with_gateway(self._with_test(config))
+        words = arguments_of.create_container(known, labels, bind_sources, self._podman.dialect("create"))
         for index, mount in enumerate(config.mounts):
             # Docker's daemon makes missing bind sources, as Compose expects; Podman would refuse.
             if mount.type == "bind" and mount.create_host_path and mount.source.startswith("/"):
@@ -160,37 +103,56 @@ class PodmanEngine:
                     raise EngineError(
                         f"{mount.source} could not be made: {error.strerror}", path=f"{path}: mounts[{index}]"
                     ) from error
-        return self._ask(*words, path=path).strip().splitlines()[-1]
+        return self._podman.ask(*words, path=path).strip().splitlines()[-1]
 
     def _with_test(self, config: ContainerConfig) -> ContainerConfig:
         """Podman takes timings only together with a test, so the image's own is looked up where just timings are given."""
         healthcheck = config.healthcheck
         if healthcheck is None or healthcheck.test:
             return config
-        text = self._ask("image", "inspect", "--format", "json", config.image, path=f"container {config.name}: image")
+        text = self._podman.ask(
+            "image", "inspect", "--format", "json", config.image, path=f"container {config.name}: image"
+        )
         found = parse.documents(text, "image inspect")[0].get("Healthcheck") or {}
         return dataclasses.replace(
             config, healthcheck=dataclasses.replace(healthcheck, test=tuple(found.get("Test") or ()))
         )
 
+    def _with_gateway(self, config: ContainerConfig) -> ContainerConfig:
+        """Podman knows ``host-gateway`` since 4.7 (containers/podman#19152); before, the network's gateway is looked up."""
+        if self._podman.numbers >= (4, 7) or not any(host.endswith("host-gateway") for host in config.extra_hosts):
+            return config
+        network = config.networks[0].network if config.networks else "podman"
+        entries = parse.documents(self._podman.ask("network", "inspect", network), "network inspect")
+        gateway = next((subnet.get("gateway") for subnet in entries[0].get("subnets") or ()), None)
+        if not gateway:
+            raise EngineError(
+                f"network {network} has no gateway for host-gateway", path=f"container {config.name}: extra_hosts"
+            )
+        hosts = tuple(
+            host[: -len("host-gateway")] + gateway if host.endswith("host-gateway") else host
+            for host in config.extra_hosts
+        )
+        return dataclasses.replace(config, extra_hosts=hosts)
+
     def start_container(self, name: str) -> None:
-        self._ask("start", name, path=f"container {name}")
+        self._podman.ask("start", name, path=f"container {name}")
 
     def stop_container(self, name: str, grace: float) -> None:
-        self._ask("stop", "--time", str(max(0, round(grace))), name, path=f"container {name}")
+        self._podman.ask("stop", "--time", str(max(0, round(grace))), name, path=f"container {name}")
 
     def rename_container(self, name: str, new_name: str) -> None:
-        self._ask("rename", name, new_name, path=f"container {name}")
+        self._podman.ask("rename", name, new_name, path=f"container {name}")
 
     def remove_container(self, name: str) -> None:
-        self._ask("rm", "--force", "--ignore", "--volumes", "--time", "0", name, path=f"container {name}")
+        self._podman.ask("rm", "--force", "--ignore", "--volumes", "--time", "0", name, path=f"container {name}")
 
     def check_health(self, name: str, healthcheck: Healthcheck | None = None) -> Health | None:
         """By ``podman healthcheck run``: without systemd Podman's own timers never fire, so asking is the only truth.
 
         A check that takes longer than the health check's timeout counts as failed.
         """
-        answer = self._run("healthcheck", "run", name, timeout=healthcheck.timeout + 1 if healthcheck else 31)
+        answer = self._podman.run("healthcheck", "run", name, timeout=healthcheck.timeout + 1 if healthcheck else 31)
         said = parse.complaint(answer.stderr) if answer.stderr else ""
         if "has no defined healthcheck" in answer.stderr:
             return None
@@ -202,7 +164,7 @@ class PodmanEngine:
 
     def _health_output(self, name: str) -> str:
         # State.Health since 4.x; before, and in some places of 3.x, State.Healthcheck.
-        answer = self._run("inspect", "--type", "container", "--format", "json", name)
+        answer = self._podman.run("inspect", "--type", "container", "--format", "json", name)
         if answer.status:
             return ""
         state = (parse.documents(answer.stdout, "inspect") or [{}])[0].get("State") or {}
@@ -211,13 +173,13 @@ class PodmanEngine:
 
     def run_in(self, name: str, argv: t.Sequence[str], timeout: float) -> tuple[int, str]:
         """Status 124 and what came so far when the command took longer than `timeout` seconds."""
-        answer = self._run("exec", name, *argv, timeout=timeout)
+        answer = self._podman.run("exec", name, *argv, timeout=timeout)
         if answer.status in (125, 255) and any(word in answer.stderr.lower() for word in _GONE):
             raise EngineError(f"podman exec: {answer.words}", path=f"container {name}")
         return answer.status, answer.stdout + answer.stderr
 
     def logs(self, name: str, lines: int) -> str:
-        answer = self._run("logs", "--tail", str(lines), name)
+        answer = self._podman.run("logs", "--tail", str(lines), name)
         if answer.status:
             raise EngineError(f"podman logs: {answer.words}", path=f"container {name}")
         return answer.stdout + answer.stderr
@@ -226,7 +188,7 @@ class PodmanEngine:
 
     def pull_image(self, reference: str, platform: str = "") -> None:
         extra = ["--platform", platform] if platform else []
-        self._ask("pull", "--quiet", *extra, reference, path=f"image {reference}")
+        self._podman.ask("pull", "--quiet", *extra, reference, path=f"image {reference}")
 
     def build_image(
         self,
@@ -241,66 +203,19 @@ class PodmanEngine:
     ) -> str:
         with tempfile.TemporaryDirectory(prefix="gpu-fleet-build-") as folder:
             id_file = os.path.join(folder, "id")
-            words = arguments_of.build_image(
-                context, containerfile, tags, arguments, labels, target, platform, id_file
-            )
-            self._stream(words, on_line, path=f"image {tags[0]}" if tags else f"build of {context}")
+            words = arguments_of.build_image(context, containerfile, tags, arguments, labels, target, platform, id_file)
+            self._podman.stream(words, on_line, path=f"image {tags[0]}" if tags else f"build of {context}")
             with open(id_file, encoding="utf-8") as stream:
                 text = stream.read().strip()
         return text if text.startswith("sha256:") else f"sha256:{text}"
 
-    def _stream(self, words: t.Sequence[str], on_line: t.Callable[[str], None] | None, path: str) -> None:
-        """Run, handing on every line as it comes; the last lines go into the error."""
-        last: list[str] = []
-        with subprocess.Popen(
-            [self._program, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=self._environment,
-        ) as process:
-            for line in process.stdout or ():
-                last = [*last[-19:], line.rstrip()]
-                if on_line:
-                    on_line(line.rstrip())
-        if process.returncode:
-            raise EngineError(f"podman {_verb(words)} failed:\n" + "\n".join(last), path=path)
-
     def import_image(self, archive: str, reference: str, labels: dict[str, str]) -> str:
-        text = self._ask(*arguments_of.import_image(archive, reference, labels), path=f"image {reference}")
+        text = self._podman.ask(*arguments_of.import_image(archive, reference, labels), path=f"image {reference}")
         last = text.strip().splitlines()[-1]
         return last if last.startswith("sha256:") else f"sha256:{last}"
 
     def tag_image(self, reference: str, new_reference: str) -> None:
-        self._ask("tag", reference, new_reference, path=f"image {reference}")
+        self._podman.ask("tag", reference, new_reference, path=f"image {reference}")
 
     def remove_image(self, reference: str) -> None:
         self._remove(("image", "rm", reference), f"image {reference}", "image not known")
-
-
-def command_environment(
-    environment: dict[str, str], uid: int, is_directory: t.Callable[[str], bool] = os.path.isdir
-) -> dict[str, str]:
-    """The environment podman is run with: messages in English, and a rootless user's runtime directory.
-
-    After `su` or `become` XDG_RUNTIME_DIR is absent, and Podman would fall back to a
-    directory below /tmp: a different set of running containers (podman(1), «XDG_RUNTIME_DIR»).
-    """
-    result = {**environment, "LC_ALL": "C"}
-    folder = f"/run/user/{uid}"
-    if uid != 0 and not result.get("XDG_RUNTIME_DIR") and is_directory(folder):
-        result["XDG_RUNTIME_DIR"] = folder
-    return result
-
-
-def _verb(words: t.Sequence[str]) -> str:
-    """``network create`` out of the words of a command, for messages."""
-    words = words[2:] if words[0] == "--runtime" else words
-    count = 2 if words[0] in ("network", "volume", "image", "healthcheck") else 1
-    return " ".join(words[:count])
-
-
-def _text(data: t.Any) -> str:
-    return data.decode(errors="replace") if isinstance(data, bytes) else data or ""

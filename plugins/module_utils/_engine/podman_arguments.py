@@ -35,7 +35,7 @@ from .._group.config import (
     VolumeConfig,
 )
 
-Words = t.List[str]
+Words = list[str]
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def build_image(
     id_file: str,
 ) -> Words:
     """``podman build``. The docker format keeps HEALTHCHECK, which the OCI format has no place for."""
-    words = ["build", "--format", "docker", "--pull=false", "--iidfile", id_file, "--file", f"{context}/{containerfile}"]
+    words = ["build", "--format=docker", "--pull=false", f"--iidfile={id_file}", f"--file={context}/{containerfile}"]
     words += _each("--tag", tags)
     words += _pairs("--build-arg", arguments)
     words += _pairs("--label", labels)
@@ -162,7 +162,9 @@ def _network(config: ContainerConfig, dialect: Dialect) -> Words:
         words += ["--network", _attachment(attachment)]
     words += _each("--publish", [publish(port) for port in config.ports])
     words += _each("--expose", config.expose)
-    words += _each("--add-host", [dialect.value("--add-host", host.replace("=", ":", 1)) for host in config.extra_hosts])
+    words += _each(
+        "--add-host", [dialect.value("--add-host", host.replace("=", ":", 1)) for host in config.extra_hosts]
+    )
     words += _each("--dns", config.dns) + _each("--dns-search", config.dns_search)
     return words + _each("--dns-option", config.dns_opt)
 
