@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import typing as t
+from dataclasses import replace
 
 import pytest
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.podman import PodmanEngine
@@ -62,6 +63,7 @@ def own(engine, name):
     """The engine, counted; images of this test's name are removed afterwards."""
     counted = Counted(engine)
     yield counted
+    engine.remove_container(name)
     for image in engine.observe().images:
         for tag in image.tags:
             if f"/{name}:" in tag:
@@ -97,7 +99,7 @@ def test_built_once_and_again_when_a_file_changes(own, name, context, tmp_path):
     assert tags(own, name) == [first[0].reference]
     assert any("run" in event["line"] for event in events)
 
-    run(own, config(name).__class__(**{**vars(config(name)), "image": first[0].reference}))
+    run(own, replace(config(name), image=first[0].reference))
     assert output_of(own, name, "cat", "/said", "/word").split() == ["one", "x", "y"]
     assert output_of(own, name, "ls", "-A", "/app").split() == [".dockerignore", "Containerfile", "link", "sub", "text"]
     assert output_of(own, name, "stat", "-c", "%a %u", "/app/text", "/app/sub", "/app").split() == "644 0 755 0 755 0".split()
@@ -120,7 +122,7 @@ def test_both_engines_give_the_same_name(podman_engine, docker_engine, context, 
     # A base with our own label has the same identity everywhere; engine ids differ.
     recipe = Bootstrap("BASE", name, pull=False)
     cached(tmp_path, recipe, busybox_archive)
-    spec = spec_of(context, name, recipe)
+    spec = spec_of(context, name, recipe, args={"BASE": "localhost/nowhere:1"})
     references = {stage(engine, spec, tmp_path)[-1].reference for engine in (podman_engine, docker_engine)}
     assert len(references) == 1
 
@@ -152,7 +154,7 @@ def test_a_bootstrapped_base_stands_in(own, name, context, tmp_path, busybox_arc
 def test_an_image_that_was_pulled_or_loaded_is_run_by_what_is_told(own, name):
     state = resolve(pulled_spec("g.yml: services.a", IMAGE), own.observe().images)
     assert state.present
-    run(own, config(name).__class__(**{**vars(config(name)), "image": state.reference}))
+    run(own, replace(config(name), image=state.reference))
     assert own.container(name).state == "running"
 
 
