@@ -62,7 +62,7 @@ def test_links_lead_to_a_service(group: str, name: str) -> None:
         assert match, link
         target = GROUPS[match[1]]["services"][match[2]]
         assert target.get("environment", {}).get("AGENT_PORT", "7000") == match[3]
-        assert link["check"] == ["agent-ping", variable]
+        assert link["check"] == ["agent-ping", variable, "--count", "100"]
 
 
 @pytest.mark.parametrize("group", GROUPS)
