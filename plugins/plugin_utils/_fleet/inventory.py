@@ -142,7 +142,9 @@ def _names(host: str, values: Mapping[str, t.Any], key: str) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise InputError(f"expected a list of names, found {_kind(value)}", f"{host}: {key}")
+        raise InputError(
+            f"expected a list of names, found {_kind(value)}", f"{host}: {key}", f"Write «{key}: [name, …]»."
+        )
     return tuple(value)
 
 

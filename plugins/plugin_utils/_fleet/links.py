@@ -72,7 +72,7 @@ def _resolve(
     if provider.host.name == consumer.host.name:
         authority, network = _same_host(consumer, service, provider, wish, where)
     else:
-        authority = _published(provider, wish, ports, where)
+        authority = _published(consumer, service, provider, wish, ports, where)
     link = Link(
         variable=wish.variable,
         url=f"{wish.scheme}://{authority}{wish.suffix}",
@@ -138,11 +138,30 @@ def _same_host(
     return f"{alias(wish.service, provider.name)}:{wish.port}", link_network(provider)
 
 
+def _check_way_out(placement: Placement, service: str, purpose: str, where: str) -> None:
+    """A container that is in internal networks only has no way to other hosts, nor they to it."""
+    content, networks = placement.services[service], placement.spec.networks
+    mode = content.get("network_mode")
+    if mode == "none" or (not mode and all((networks.get(key) or {}).get("internal") for key in content["networks"])):
+        raise InputError(
+            f"{placement.name}/{service} is in internal networks only, so it cannot {purpose}",
+            where,
+            f"Give it a network of its own without «internal: true» in {placement.spec.path}.",
+        )
+
+
 def _published(
-    provider: Placement, wish: LinkWish, ports: Mapping[tuple[str, str, str], list[Published]], where: str
+    consumer: Placement,
+    name: str,
+    provider: Placement,
+    wish: LinkWish,
+    ports: Mapping[tuple[str, str, str], list[Published]],
+    where: str,
 ) -> str:
     host = provider.host
     service = f"{provider.name}/{wish.service}"
+    _check_way_out(consumer, name, f"reach {service} on {host.name}", where)
+    _check_way_out(provider, wish.service, "be reached through a published port", where)
     protocol = "udp" if wish.scheme == "udp" else "tcp"
     if not host.link_address:
         raise InputError(

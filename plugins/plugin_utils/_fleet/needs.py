@@ -44,8 +44,11 @@ def _copies(placement: Placement, index: int, name: str, nodes: Mapping[Node, Pl
     return copies
 
 
-def check_cycles(graph: Graph, errors: Errors) -> None:
-    """Groups that need each other in a circle; each circle is one error that names all of it."""
+def check_cycles(graph: Graph, where: Mapping[Node, str], errors: Errors) -> None:
+    """Groups that need each other in a circle; each circle is one error that names all of it.
+
+    where: where a group's needs stand, for the message.
+    """
     reported: set[frozenset[Node]] = set()
     for start in sorted(graph):
         cycle = _cycle_from(start, graph)
@@ -55,7 +58,7 @@ def check_cycles(graph: Graph, errors: Errors) -> None:
             errors.append(
                 InputError(
                     f"groups need each other in a circle: {chain}",
-                    "x-fleet.needs",
+                    where[start],
                     "Take one of these needs away; a link (x-links) does not order and may stay.",
                 )
             )

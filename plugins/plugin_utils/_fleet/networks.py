@@ -47,9 +47,10 @@ def group_networks(placement: Placement, links: list[Resolved]) -> tuple[Network
         for link in links
         if link.network and placement.node in (link.consumer.node, link.provider.node)
     }
-    # On the list of both groups, so that whichever starts first makes it.
+    # On the list of both groups, so that whichever starts first makes it. Internal, because a link must not
+    # open a way out for a service whose own networks have none.
     result += [
-        NetworkConfig(name=name, key=LINK, group=provider.name, project=provider.project)
+        NetworkConfig(name=name, key=LINK, internal=True, group=provider.name, project=provider.project)
         for name, provider in sorted(providers.items())
     ]
     return tuple(result)

@@ -66,7 +66,7 @@ def place(hosts: list[Host], load: Loader, errors: Errors) -> tuple[list[Placeme
                 key = (path, tuple(sorted(host.environment.items())), frozenset(host.secrets))
                 if key not in cache:
                     cache[key] = None  # a file that fails is reported once
-                    cache[key] = load(path, host.environment, frozenset(host.secrets))
+                    cache[key] = load(_shown(path), host.environment, frozenset(host.secrets))
                 spec = cache[key]
                 if spec is not None:
                     placements.append(_placed(host, spec))
@@ -121,4 +121,4 @@ def _unused(hosts: list[Host]) -> list[str]:
 def _shown(path: str) -> str:
     """Relative to where the user is, when that is shorter."""
     relative = os.path.relpath(path)
-    return relative if len(relative) < len(path) else path
+    return os.path.normpath(path) if relative.startswith("..") else relative

@@ -9,6 +9,7 @@ secrets → desired groups → GPU memory → warnings → text. Every error the
 
 from __future__ import annotations
 
+import os
 import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,6 +83,7 @@ def make_plan(
     claims: list[vram.Claim] = []
     memo: dict[tuple[str, str], str] = {}
     plans = [_plan_host(host, fleet, known[host.name], claims, memo, errors) for host in inner if host.name in known]
+    _claim_outside(hosts, fleet, known, claims)
     budgets = vram.budgets(inner, known, claims)
     vram.check_budgets(budgets, errors)
     raise_all(_once(errors))
@@ -109,7 +111,7 @@ def _check_only(only: Sequence[str], placements: list[Placement], errors: Errors
 
 def _fleet(placements: list[Placement], errors: Errors) -> Fleet:
     graph = graph_of(placements, errors)
-    check_cycles(graph, errors)
+    check_cycles(graph, {entry.node: entry.where("x-fleet", "needs") for entry in placements}, errors)
     ports = published_ports(placements, errors)
     check_clashes(ports, errors)
     _check_container_names(placements, errors)
@@ -199,17 +201,26 @@ def _note_gpu(placement: Placement, name: str, access: AccessPlan, plan: HostPla
     summary = gpu.summary(placement, name, access)
     if summary is not None:
         plan.gpu[f"{placement.name}/{name}"] = summary
-    if access.gpu.memory:
-        plan.claims.append(
-            vram.Claim(
-                host=plan.host.name,
-                group=placement.name,
-                service=name,
-                memory=access.gpu.memory,
-                uuids=access.gpu.uuids,
-                where=placement.where("services", name, "x-gpu", "memory"),
-            )
-        )
+    plan.claims.extend(_claims(placement, name, access))
+
+
+def _claim_outside(hosts: list[Host], fleet: Fleet, known: Mapping[str, GpuHost], claims: list[vram.Claim]) -> None:
+    """GPU memory of hosts outside the limit that are the same machine as one inside: it is the same GPU."""
+    machines = {host.machine: known[host.name] for host in hosts if host.name in known}
+    for placement in fleet.placements:
+        if placement.host.inside or placement.host.machine not in machines:
+            continue
+        for name in sorted(placement.services):
+            with Errors().collect():  # what does not fit there is said when that host is planned
+                access = gpu.plan_gpu(placement, name, machines[placement.host.machine], vram.taken(claims))
+                claims += _claims(placement, name, access)
+
+
+def _claims(placement: Placement, name: str, access: AccessPlan) -> list[vram.Claim]:
+    if not access.gpu.memory:
+        return []
+    where = placement.where("services", name, "x-gpu", "memory")
+    return [vram.Claim(*placement.node, name, access.gpu.memory, access.gpu.uuids, where)]
 
 
 def _group(placement: Placement, fleet: Fleet, services: tuple[Service, ...]) -> Group:
@@ -222,7 +233,7 @@ def _group(placement: Placement, fleet: Fleet, services: tuple[Service, ...]) ->
         needs=tuple(sorted(name for host, name in fleet.graph[placement.node] if host == placement.host.name)),
         timeout=float(placement.spec.timeout),
         working_dir=placement.spec.directory,
-        config_files=placement.spec.path,
+        config_files=os.path.abspath(placement.spec.path),
     )
 
 

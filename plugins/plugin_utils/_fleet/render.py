@@ -58,7 +58,8 @@ def _host(name: str, host: Mapping[str, t.Any], groups: list[Group]) -> list[str
 
 def _service(service: Service, width: int, gpu: Mapping[str, t.Any] | None) -> list[str]:
     image = service.config.image
-    image = f"{image.removeprefix('build:')} (built)" if image.startswith("build:") else image
+    if image.startswith("build:"):
+        image = image.removeprefix("build:").partition("@")[0] + " (built)"
     indent = " " * (width + 6)
     parts = [image, *([_gpu(gpu)] if gpu else []), *(_port(port) for port in service.config.ports)]
     lines = _wrap("  ".join(parts), f"    {service.name:<{width}}  ", indent)
