@@ -75,8 +75,19 @@ def read_host() -> HostLimits:
         root=os.geteuid() == 0,
         may_raise_limits=may_raise_limits(status),
         hard_nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
-        hard_nproc=resource.getrlimit(resource.RLIMIT_NPROC)[1],
+        hard_nproc=_hard_nproc(),
     )
+
+
+def _hard_nproc() -> int:
+    """The hard limit of processes, at most kernel.pid_max.
+
+    Tried with Podman 4.3.1 and runc where CAP_SYS_RESOURCE is missing: one more than pid_max is «operation not permitted».
+    """
+    with open("/proc/sys/kernel/pid_max", encoding="utf-8") as file:
+        pid_max = int(file.read())
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    return pid_max if hard < 0 else min(hard, pid_max)
 
 
 def runtime_for(host: HostLimits) -> str:
