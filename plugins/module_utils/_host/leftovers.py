@@ -1,0 +1,66 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stays on a host when its groups are gone: volumes, images that were made here, directories.
+
+Containers and networks are `_group/teardown.py`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+
+from .._engine.base import Engine, Observed
+from .._errors import InputError
+from .._group import labels as names
+
+
+def volumes_of(host: str, observed: Observed) -> list[str]:
+    """Names of the volumes that carry this inventory host's label."""
+    return sorted(each.name for each in observed.volumes if each.labels.get(names.HOST) == host)
+
+
+def made_images(observed: Observed) -> list[str]:
+    """References (or ids) of images that were made here, built ones before the bases they stand on.
+
+    Images are shared by all inventory hosts of an engine. Those that a container still uses are left out.
+    """
+    used = {container.image_id for container in observed.containers}
+    free = [image for image in observed.images if image.id not in used]
+    built = [image for image in free if names.IMAGE_INPUTS in image.labels]
+    bases = [image for image in free if names.BOOTSTRAP in image.labels and names.IMAGE_INPUTS not in image.labels]
+    return [reference for image in (*built, *bases) for reference in image.tags or (image.id,)]
+
+
+def size(directory: str) -> int:
+    """Bytes of the files below a directory; 0 when it does not exist."""
+    total = 0
+    for folder, _folders, files in os.walk(directory):
+        total += sum(os.lstat(os.path.join(folder, name)).st_size for name in files)
+    return total
+
+
+def check_directories(directories: Sequence[str]) -> None:
+    """InputError for a directory that cannot be ours: removing it would take what belongs to the system."""
+    for path in directories:
+        if not os.path.isabs(path) or len(os.path.normpath(path).strip("/").split("/")) < 2:
+            raise InputError(
+                f"{path!r} is no directory of our own",
+                "container_state_dir, container_cache_dir",
+                "Name one below /var.",
+            )
+
+
+def remove(engine: Engine, volumes: Sequence[str], images: Sequence[str]) -> None:
+    for name in volumes:
+        engine.remove_volume(name)
+    for reference in images:
+        engine.remove_image(reference)
+
+
+def remove_directories(directories: Sequence[str]) -> None:
+    for path in directories:
+        if os.path.isdir(path):
+            shutil.rmtree(path)

@@ -1,0 +1,128 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists or removes what stays on a host when its groups are gone; a thin shell around `_host/leftovers.py`."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: leftovers
+short_description: List or remove what stays on a host when its groups are gone
+version_added: 0.1.0
+author:
+  - The gpu_fleet.containers developers (@gpu-fleet)
+description:
+  - Volumes with this host's label, images that were built or bootstrapped here and that no container uses, and the
+    directories named, on every engine that answers.
+  - Containers and networks are removed by M(gpu_fleet.containers.container_groups) with O(gpu_fleet.containers.container_groups#module:state=absent).
+options:
+  host:
+    description:
+      - Name of the host in the inventory.
+    type: str
+    required: true
+  directories:
+    description:
+      - Directories on the host that belong to the fleet as a whole.
+    type: list
+    elements: path
+    default: []
+  state:
+    description:
+      - V(listed) only says what there is, V(absent) removes it.
+    type: str
+    choices: [listed, absent]
+    default: listed
+extends_documentation_fragment:
+  - gpu_fleet.containers.attributes
+  - gpu_fleet.containers.engine
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  platform:
+    support: full
+    platforms: linux
+"""
+
+EXAMPLES = r"""
+- name: See what is left
+  gpu_fleet.containers.leftovers:
+    host: "{{ inventory_hostname }}"
+    directories: [/var/lib/gpu-fleet]
+"""
+
+RETURN = r"""
+volumes:
+  description: Names of volumes, by engine.
+  type: dict
+  returned: success
+images:
+  description: References of images, by engine.
+  type: dict
+  returned: success
+directories:
+  description: Bytes in each directory that exists.
+  type: dict
+  returned: success
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import open_engine
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import leftovers
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
+
+
+def look(module: AnsibleModule) -> dict:
+    wanted = module.params
+    leftovers.check_directories(wanted["directories"])
+    result: dict = {"volumes": {}, "images": {}}
+    for engine in _engines(wanted["engine"], wanted["engine_url"]):
+        observed = engine.observe()
+        result["volumes"][engine.name] = leftovers.volumes_of(wanted["host"], observed)
+        result["images"][engine.name] = leftovers.made_images(observed)
+        if wanted["state"] == "absent" and not module.check_mode:
+            leftovers.remove(engine, result["volumes"][engine.name], result["images"][engine.name])
+    result["directories"] = {path: leftovers.size(path) for path in wanted["directories"] if os.path.isdir(path)}
+    if wanted["state"] == "absent" and not module.check_mode:
+        leftovers.remove_directories(wanted["directories"])
+    there = [*result["volumes"].values(), *result["images"].values(), result["directories"]]
+    return {**result, "changed": wanted["state"] == "absent" and any(there)}
+
+
+def _engines(name: str, url: str) -> list[Engine]:
+    """The host's engine and the other one, as far as they answer: what does not answer shows nothing."""
+    engines = []
+    for each in ("podman", "docker"):
+        try:
+            engines.append(open_engine(each, url if each == name else ""))
+        except EngineError:
+            continue
+    return engines
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "host": {"type": "str", "required": True},
+            "directories": {"type": "list", "elements": "path", "default": []},
+            "state": {"type": "str", "choices": ["listed", "absent"], "default": "listed"},
+            **ENGINE,
+        },
+        supports_check_mode=True,
+    )
+    run_module(module, look)
+
+
+if __name__ == "__main__":
+    main()
