@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import ImageSpec, from_dict, to_dict
 from ansible_collections.gpu_fleet.containers.plugins.modules.image_build import ARGUMENTS
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import plain, run

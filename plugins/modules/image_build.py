@@ -220,6 +220,7 @@ import os
 import threading
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.make import Done, Stager, plan_images
@@ -261,7 +262,9 @@ ARGUMENTS = {
 def stage(module: AnsibleModule) -> dict:
     if module.params["images"] is None:
         # The action plugin turns `name` and `context` into `images`: only it sees the controller's files.
-        raise InputError("image_build was called without its action plugin", mend="Use it as a task, not by another way.")
+        raise InputError(
+            "image_build was called without its action plugin", mend="Use it as a task, not by another way."
+        )
     entries = [dict(entry) for entry in module.params["images"]]
     archives = {entry["key"]: entry.pop("context_archive") for entry in entries if entry.get("context_archive")}
     specs = [from_dict(entry) for entry in entries]

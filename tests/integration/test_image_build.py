@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import replace
 
 import pytest
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.podman import PodmanEngine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import labels
@@ -102,7 +103,8 @@ def test_built_once_and_again_when_a_file_changes(own, name, context, tmp_path):
     run(own, replace(config(name), image=first[0].reference))
     assert output_of(own, name, "cat", "/said", "/word").split() == ["one", "x", "y"]
     assert output_of(own, name, "ls", "-A", "/app").split() == [".dockerignore", "Containerfile", "link", "sub", "text"]
-    assert output_of(own, name, "stat", "-c", "%a %u", "/app/text", "/app/sub", "/app").split() == "644 0 755 0 755 0".split()
+    modes = output_of(own, name, "stat", "-c", "%a:%u", "/app/text", "/app/sub", "/app")
+    assert modes.split() == ["644:0", "755:0", "755:0"]
 
     again = stage(own, spec_of(context, name, args={"WORD": "x y"}), tmp_path)
     assert [entry.action for entry in again] == ["present"]
@@ -151,9 +153,13 @@ def test_a_bootstrapped_base_stands_in(own, name, context, tmp_path, busybox_arc
     assert own.calls == calls
 
 
-def test_an_image_that_was_pulled_or_loaded_is_run_by_what_is_told(own, name):
-    state = resolve(pulled_spec("g.yml: services.a", IMAGE), own.observe().images)
-    assert state.present
+@pytest.mark.parametrize("repository", ["localhost/{}", "docker.io/library/{}"])
+def test_a_container_starts_from_what_is_told(own, name, repository):
+    # Podman knows a digest for every name outside localhost/, so the reference is name:tag@sha256:… there.
+    reference = f"{repository.format(name)}:1"
+    own.tag_image(IMAGE, reference)
+    state = resolve(pulled_spec("g.yml: services.a", reference), own.observe().images)
+    assert state.present and state.reference.startswith(reference)
     run(own, replace(config(name), image=state.reference))
     assert own.container(name).state == "running"
 

@@ -46,7 +46,9 @@ def _variant(name: str, given: t.Any, base_dir: str) -> BuildVariant:
         raise InputError("is not a mapping", path=f"stacks.{name}")
     for key in given:
         if key not in _VARIANT_KEYS:
-            raise InputError(f"unknown key {key!r}", path=f"stacks.{name}", mend=f"Known: {', '.join(sorted(_VARIANT_KEYS))}.")
+            raise InputError(
+                f"unknown key {key!r}", path=f"stacks.{name}", mend=f"Known: {', '.join(sorted(_VARIANT_KEYS))}."
+            )
     context = given.get("context")
     return BuildVariant(
         args=dict(given.get("args") or {}),

@@ -76,11 +76,15 @@ def image_spec(
     _pull_policy(service_key, pull_policy)
     variant = pick_variant(extensions, stack)
     context = os.path.normpath(variant.context or build.get("context") or ".")
-    arguments = {key: str(value) for key, value in {**(build.get("args") or {}), **variant.args}.items() if value is not None}
+    arguments = {
+        key: str(value) for key, value in {**(build.get("args") or {}), **variant.args}.items() if value is not None
+    }
     target = build.get("target", "") if variant.target is None else variant.target
     inline = "" if variant.dockerfile else build.get("dockerfile_inline", "")
-    containerfile, text, outside = _containerfile(context, variant.dockerfile or build.get("dockerfile", ""), inline, where)
-    name = where if inline else os.path.join(context, containerfile) if not outside else outside
+    containerfile, text, outside = _containerfile(
+        context, variant.dockerfile or build.get("dockerfile", ""), inline, where
+    )
+    name = where if inline else outside or os.path.join(context, containerfile)
     bases = parse_bases(text, arguments, target, path=name)
     bootstrap = extensions.bootstrap if extensions else None
     if bootstrap:

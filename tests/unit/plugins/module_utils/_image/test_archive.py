@@ -9,6 +9,7 @@ import tarfile
 import typing as t
 
 import pytest
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.archive import unpack, unpacked
 
@@ -74,7 +75,9 @@ def test_tricks_are_refused(trick: Trick, tmp_path: pathlib.Path, folder: pathli
     assert not pathlib.Path("/tmp/gpu-fleet-out").exists()
 
 
-@pytest.mark.parametrize("through", [member("d/x"), member("d/x", tarfile.SYMTYPE, "y"), member("d", tarfile.SYMTYPE, "y")])
+@pytest.mark.parametrize(
+    "through", [member("d/x"), member("d/x", tarfile.SYMTYPE, "y"), member("d", tarfile.SYMTYPE, "y")]
+)
 def test_nothing_is_written_through_a_link(
     tmp_path: pathlib.Path, folder: pathlib.Path, through: tarfile.TarInfo
 ) -> None:
@@ -93,8 +96,9 @@ def test_not_an_archive(tmp_path: pathlib.Path, folder: pathlib.Path) -> None:
 
 def test_the_folder_goes_even_when_the_build_fails(tmp_path: pathlib.Path) -> None:
     archive = tar_of(tmp_path / "a.tar", (member("x"), b"1"))
-    seen = ""
-    with pytest.raises(ZeroDivisionError), unpacked(archive) as seen:
-        assert os.listdir(seen) == ["x"]
+    seen = []
+    with pytest.raises(ZeroDivisionError), unpacked(archive) as folder:
+        seen.append(folder)
+        assert os.listdir(folder) == ["x"]
         raise ZeroDivisionError
-    assert seen and not os.path.exists(seen)
+    assert not os.path.exists(seen[0])

@@ -8,6 +8,7 @@ import stat
 import typing as t
 
 import pytest
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError, InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.bootstrap import (
     Mirror,
@@ -39,7 +40,9 @@ class Sources(t.NamedTuple):
 
 SOURCES = {
     "none": Sources({}, Mirror("")),
-    "one line": Sources({"sources.list": "deb http://deb.invalid/debian bookworm main"}, Mirror("http://deb.invalid/debian")),
+    "one line": Sources(
+        {"sources.list": "deb http://deb.invalid/debian bookworm main"}, Mirror("http://deb.invalid/debian")
+    ),
     "options": Sources(
         {"sources.list": "deb [arch=amd64 signed-by=/k.gpg] http://deb.invalid/debian bookworm main contrib"},
         Mirror("http://deb.invalid/debian", "/k.gpg"),
@@ -56,11 +59,15 @@ SOURCES = {
         Mirror("http://deb.invalid/debian"),
     ),
     "another vendor's list comes first": Sources(
-        {"sources.list.d/a.list": "deb https://vendor.invalid/apt stable main", "sources.list.d/debian.sources": DEB822},
+        {
+            "sources.list.d/a.list": "deb https://vendor.invalid/apt stable main",
+            "sources.list.d/debian.sources": DEB822,
+        },
         Mirror("http://deb.invalid/debian", "/usr/share/keyrings/debian.gpg"),
     ),
     "an unusual address is better than none": Sources(
-        {"sources.list": "deb http://lan.invalid/mirror/bookworm bookworm main"}, Mirror("http://lan.invalid/mirror/bookworm")
+        {"sources.list": "deb http://lan.invalid/mirror/bookworm bookworm main"},
+        Mirror("http://lan.invalid/mirror/bookworm"),
     ),
     "switched off": Sources({"sources.list.d/d.sources": DEB822 + "Enabled: no\n"}, Mirror("")),
     "second stanza, embedded key": Sources(
@@ -97,7 +104,9 @@ def test_command() -> None:
 
 
 def test_sources_line() -> None:
-    assert sources(Mirror("http://m/debian", "/k.gpg"), "trixie") == "deb [signed-by=/k.gpg] http://m/debian trixie main\n"
+    assert (
+        sources(Mirror("http://m/debian", "/k.gpg"), "trixie") == "deb [signed-by=/k.gpg] http://m/debian trixie main\n"
+    )
     assert sources(Mirror("http://m/ubuntu"), "noble") == "deb http://m/ubuntu noble main universe\n"
 
 
@@ -129,7 +138,9 @@ def test_made_once(fake_mmdebstrap: pathlib.Path, tmp_path: pathlib.Path) -> Non
     assert sorted(entry.name for entry in cache.iterdir()) == [os.path.basename(path), os.path.basename(path) + ".lock"]
 
 
-def test_a_failure_leaves_nothing_and_shows_the_last_lines(fake_mmdebstrap: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_a_failure_leaves_nothing_and_shows_the_last_lines(
+    fake_mmdebstrap: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     (fake_mmdebstrap / "broken").touch()
     with pytest.raises(EngineError, match="status 25:\nI: working\nE: no such package"):
         base_archive(RECIPE, str(tmp_path / "cache"))

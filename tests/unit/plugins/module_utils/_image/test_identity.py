@@ -7,6 +7,9 @@ import typing as t
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import ObservedImage
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import labels
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.identity import (
@@ -22,8 +25,6 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.identi
     to_stage,
 )
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import Bootstrap, ImageSpec
-from hypothesis import given
-from hypothesis import strategies as st
 
 DIGEST = "sha256:" + "d" * 64
 OTHER = "sha256:" + "e" * 64
@@ -33,7 +34,9 @@ SPEC = ImageSpec("k", "localhost/a/agent", inputs="i" * 64, bases=("debian:12",)
 RECIPE = Bootstrap("BASE", "bookworm", ("python3",), pull=True)
 
 
-def built(inputs: str = SPEC.inputs, bases: tuple[str, ...] = (DIGEST,), repository: str = SPEC.repository) -> ObservedImage:
+def built(
+    inputs: str = SPEC.inputs, bases: tuple[str, ...] = (DIGEST,), repository: str = SPEC.repository
+) -> ObservedImage:
     digest = built_digest(inputs, join_bases(bases))
     own = {labels.IMAGE_INPUTS: inputs, labels.IMAGE_BASE: join_bases(bases)}
     return ObservedImage(f"sha256:{digest}id", (f"{repository}:{digest[:12]}",), (), own)
@@ -176,7 +179,9 @@ def test_it_only_stands_in_for_its_own_argument() -> None:
 
 def test_recipe_digest_depends_on_what_is_made() -> None:
     digest = recipe_digest(Bootstrap("BASE", "bookworm", ("a", "b")), "amd64")
-    assert digest == recipe_digest(Bootstrap("OTHER", "bookworm", ("b", "a", "a"), "http://mirror", pull=False), "amd64")
+    assert digest == recipe_digest(
+        Bootstrap("OTHER", "bookworm", ("b", "a", "a"), "http://mirror", pull=False), "amd64"
+    )
     others = [
         recipe_digest(Bootstrap("BASE", "trixie", ("a", "b")), "amd64"),
         recipe_digest(Bootstrap("BASE", "bookworm", ("a",)), "amd64"),
@@ -235,7 +240,13 @@ def test_pulled(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("policy", "there", "expected"),
-    [("missing", True, False), ("missing", False, True), ("always", True, True), ("never", True, False), ("never", False, True)],
+    [
+        ("missing", True, False),
+        ("missing", False, True),
+        ("always", True, True),
+        ("never", True, False),
+        ("never", False, True),
+    ],
 )
 def test_what_has_to_be_staged(policy: str, there: bool, expected: bool) -> None:
     spec = ImageSpec("k", "debian:12", build=False, pull_policy=policy)

@@ -8,6 +8,7 @@ import typing as t
 from dataclasses import replace
 
 import pytest
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Observed, ObservedImage
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError, FleetError, InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import labels
@@ -54,7 +55,12 @@ class FakeEngine:
 
     def build_image(self, context, containerfile, tags, arguments, labels, target="", platform="", on_line=None) -> str:
         self.calls.append(("build", tags[-1]))
-        self.built = {"tags": tags, "arguments": arguments, "labels": labels, "content": sorted(pathlib.Path(context).iterdir())}
+        self.built = {
+            "tags": tags,
+            "arguments": arguments,
+            "labels": labels,
+            "content": sorted(pathlib.Path(context).iterdir()),
+        }
         on_line("STEP 1")
         if self.fails:
             raise EngineError("RUN false: exit status 1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.containerfile import parse_bases
 

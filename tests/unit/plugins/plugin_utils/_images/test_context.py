@@ -9,19 +9,22 @@ import tarfile
 import tempfile
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.context import (
     digest_context,
     read_context,
     write_archive,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 Tree = dict[str, bytes]
 
 NAME = st.text(st.sampled_from("abÿ-."), min_size=1, max_size=3).filter(lambda name: name not in (".", ".."))
-TREE = st.dictionaries(st.lists(NAME, min_size=1, max_size=3).map(lambda parts: "d/".join(parts)), st.binary(max_size=8))
+TREE = st.dictionaries(
+    st.lists(NAME, min_size=1, max_size=3).map(lambda parts: "d/".join(parts)), st.binary(max_size=8)
+)
 
 
 def make(root: pathlib.Path, tree: Tree, seed: int = 0) -> None:
@@ -121,7 +124,7 @@ def test_directories_of_exceptions_are_sent(tmp_path: pathlib.Path) -> None:
     ],
 )
 def test_the_first_ignore_file_counts(tmp_path: pathlib.Path, files: list[str]) -> None:
-    make(tmp_path, {"x": b"", "y": b"", **{name: b"y" for name in files[1:]}, files[0]: b"x"})
+    make(tmp_path, {"x": b"", "y": b"", **dict.fromkeys(files[1:], b"y"), files[0]: b"x"})
     assert "y" in sent(tmp_path)
     assert "x" not in sent(tmp_path)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.ignore import parse_ignore
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.ignore import parse_ignore
 
 
 class Case(t.NamedTuple):
@@ -29,7 +30,9 @@ CASES = {
     "everything below": Case("a/**", ("a/b", "a/b/c"), ("a", "b/a")),
     "everything": Case("**", ("a", "a/b", ".git"), ()),
     "all but one": Case("*\n!keep", ("a", "a/b", "keeper"), ("keep", "keep/x")),
-    "the last match wins": Case("*.md\n!README*.md\nREADME-secret.md", ("a.md", "README-secret.md"), ("README.md", "b")),
+    "the last match wins": Case(
+        "*.md\n!README*.md\nREADME-secret.md", ("a.md", "README-secret.md"), ("README.md", "b")
+    ),
     "an exception has no effect before its rule": Case("!README.md\n*.md", ("README.md", "a.md"), ("x",)),
     "the middle line does nothing": Case(
         "*.md\nREADME-secret.md\n!README*.md", ("a.md",), ("README.md", "README-secret.md")

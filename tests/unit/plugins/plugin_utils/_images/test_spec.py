@@ -6,6 +6,7 @@ import pathlib
 import typing as t
 
 import pytest
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import (
     Bootstrap,
@@ -30,7 +31,9 @@ def context(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path
 
 
-def spec(context: pathlib.Path, extensions: BuildExtensions | None = None, stack: str = "cpu", **build: t.Any) -> ImageSpec:
+def spec(
+    context: pathlib.Path, extensions: BuildExtensions | None = None, stack: str = "cpu", **build: t.Any
+) -> ImageSpec:
     image = build.pop("image", "ai-system/agent")
     platform = build.pop("platform", "")
     return image_spec(WHERE, {"context": str(context), **build}, extensions, stack, image, platform=platform)
