@@ -117,9 +117,8 @@ text:
   description: The plan in words.
   returned: success
   type: str
-errors:
-  description: Everything that does not fit, each with C(message), C(path) and C(mend).
+msg:
+  description: Everything that does not fit, each with where it stands and what mends it.
   returned: failure
-  type: list
-  elements: dict
+  type: str
 """

@@ -24,9 +24,9 @@ def run(step: Callable[[], Result]) -> Result:
 
 
 def failed(error: FleetError) -> Result:
-    """``msg`` for people, ``errors`` (message, path, mend) for programs."""
+    """The result of a task that failed with this error; `msg` says all of it, because that is what Ansible prints."""
     found = error.errors if isinstance(error, FleetErrors) else (error,)
-    return {"failed": True, "changed": False, "msg": message(found), "errors": [entry.to_dict() for entry in found]}
+    return {"failed": True, "changed": False, "msg": message(found)}
 
 
 def message(errors: Iterable[FleetError]) -> str:
