@@ -10,8 +10,9 @@ import typing as t
 
 from ...module_utils._image.spec import Bootstrap
 from . import mounts, units
+from .build import build_arguments
+from .context import Context
 from .problems import did_you_mean
-from .service import Context, build_arguments
 from .spec import STACKS, BuildExtensions, BuildVariant, GpuWish, LinkWish, Path, ServiceExtensions
 
 Data = dict[str, t.Any]

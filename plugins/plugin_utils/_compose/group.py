@@ -10,13 +10,15 @@ import re
 import typing as t
 from collections.abc import Mapping
 
-from . import checks, extensions, resources, service
+from . import checks, extensions, resources
+from .context import Context
 from .envfile import parse_env
 from .interpolate import Variables, interpolate
 from .loader import parse, read
 from .mounts import is_relative
 from .problems import Problems
 from .schema import GROUP_FILE
+from .service import normalize_service
 from .spec import GroupSpec
 from .units import go_text
 
@@ -25,7 +27,9 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 def load_group(
-    path: str | os.PathLike[str], environment: Mapping[str, str] | None = None, secret_names: frozenset[str] = frozenset()
+    path: str | os.PathLike[str],
+    environment: Mapping[str, str] | None = None,
+    secret_names: frozenset[str] = frozenset(),
 ) -> GroupSpec:
     """Read, fill in, check and normalise one group file.
 
@@ -52,7 +56,7 @@ def load_text(text: str, file: str, directory: str, variables: Variables) -> Gro
     problems.stop_if_any()
     data = GROUP_FILE.check(data, (), problems)
     problems.stop_if_any()
-    context = service.Context(directory, variables, problems)
+    context = Context(directory, variables, problems)
     spec = _spec(data, file, context)
     problems.stop_if_any()
     return spec
@@ -68,14 +72,14 @@ def _dot_env(file: str, variables: Variables) -> dict[str, str]:
     return parse_env(read(path), path, variables.get) if os.path.isfile(path) else {}
 
 
-def _spec(data: dict[str, t.Any], file: str, context: service.Context) -> GroupSpec:
+def _spec(data: dict[str, t.Any], file: str, context: Context) -> GroupSpec:
     problems = context.problems
     if "version" in data:
         problems.warn(("version",), "version is obsolete and ignored; remove it")
     raw = data.get("services", {})
     if not raw:
         problems.error(("services",) if "services" in data else (), "the group is empty: it has no services")
-    services = {name: service.normalize_service(value, ("services", name), context) for name, value in raw.items()}
+    services = {name: normalize_service(value, ("services", name), context) for name, value in raw.items()}
     checks.check_services(services, problems)
     declared = {
         kind: resources.normalize(kind, data.get(kind) or {}, context.directory, problems) for kind in resources.KINDS

@@ -1,39 +1,44 @@
 # Copyright (c) 2026 the gpu_fleet.containers developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of values a group file is made of.
+"""The kinds of single values that a group file is made of.
 
 A kind checks a value and gives it back in canonical form: numbers and booleans from
-text, sizes in bytes, durations the Go way, without ``x-`` keys. What is wrong goes to
-the `Problems`; the value given back is then of the right type, so checking goes on.
+text, sizes in bytes, durations the Go way. What is wrong goes to the `Problems`; the
+value given back is then of the right type, so checking goes on.
 """
 
 from __future__ import annotations
 
 import re
 import typing as t
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from . import units
 from .loader import Timestamp
-from .problems import Problems, did_you_mean, nearest
+from .problems import Problems, nearest
 from .spec import Path
 
 _TRUE = ("true", "y", "yes", "on")
 _FALSE = ("false", "n", "no", "off")
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_NAMES: tuple[tuple[type, str], ...] = (
+    (bool, "a boolean"),
+    (Timestamp, "a time"),
+    (str, "a text"),
+    (int, "a number"),
+    (float, "a number"),
+    (list, "a list"),
+)
 
 
 def name_of(value: t.Any) -> str:
     """What a value is, in words for a message."""
     if value is None:
         return "empty"
-    for kind, words in ((bool, "a boolean"), (Timestamp, "a time"), (str, "a text"), (int, "a number"), (float, "a number"), (list, "a list")):
-        if isinstance(value, kind):
-            return words
-    return "a mapping"
+    return next((words for kind, words in _NAMES if isinstance(value, kind)), "a mapping")
 
 
 class Kind(t.Protocol):
@@ -56,7 +61,6 @@ class Text:
     pattern: str = ""
     numbers: bool = False
     """Numbers are accepted and become text."""
-    empty: t.Any = ""
 
     def accepts(self, value: t.Any) -> bool:
         return _is_text(value) or (self.numbers and _is_number(value))
@@ -65,10 +69,12 @@ class Text:
         if not self.accepts(value):
             mend = "Put it in quotes." if isinstance(value, (bool, int, float, Timestamp)) else ""
             problems.error(path, f"this must be {self.words}, but is {name_of(value)}", mend)
-            return self.empty
+            return ""
         text = units.go_text(value)
         if self.choices and text not in self.choices:
-            problems.error(path, f"{text!r} is not one of {', '.join(self.choices)}", did_you_mean(text, self.choices) if nearest(text, self.choices) else "")
+            meant = nearest(text, self.choices)
+            mend = f"Did you mean {meant}?" if meant else ""
+            problems.error(path, f"{text!r} is not one of {', '.join(filter(None, self.choices))}", mend)
         if self.pattern and not re.fullmatch(self.pattern, text):
             problems.error(path, f"{text!r} is not {self.words}")
         return text
@@ -206,146 +212,61 @@ class Unsupported:
 
 
 @dataclass(frozen=True)
-class ListOf:
-    item: Kind
-    words: str = "a list"
+class Mode:
+    """A file mode: an octal number such as 0440."""
 
-    def accepts(self, value: t.Any) -> bool:
-        return isinstance(value, list)
+    words: str = "a file mode such as 0440, without quotes"
 
-    def check(self, value: t.Any, path: Path, problems: Problems) -> list[t.Any]:
-        if not isinstance(value, list):
-            wrong(self, value, path, problems)
-            return []
-        return [self.item.check(item, (*path, index), problems) for index, item in enumerate(value)]
+    def accepts(self, value: object) -> bool:
+        return True
 
-
-@dataclass(frozen=True)
-class MapOf:
-    value: Kind
-    words: str = "a mapping"
-    key: str = ""
-    """Pattern of the keys; empty: any."""
-
-    def accepts(self, value: t.Any) -> bool:
-        return isinstance(value, dict)
-
-    def check(self, value: t.Any, path: Path, problems: Problems) -> dict[str, t.Any]:
-        if not isinstance(value, dict):
-            wrong(self, value, path, problems)
-            return {}
-        result = {}
-        for key, item in value.items():
-            if self.key and not re.fullmatch(self.key, key):
-                problems.error((*path, key), f"{key!r} is not a name; letters, digits, '.', '_' and '-' are allowed")
-                continue
-            result[key] = self.value.check(item, (*path, key), problems)
-        return result
+    def check(self, value: object, path: Path, problems: Problems) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0o7777:
+            return value
+        # Compose 2.26 reads the text "0440" as the decimal number 440, later versions as octal.
+        shown = units.go_text(value) if isinstance(value, (str, int, float)) else "this"
+        problems.error(path, f"{shown!r} is not {self.words}")
+        return 0
 
 
 @dataclass(frozen=True)
-class Object:
-    """A mapping with known keys. Keys that start with ``x-`` are ignored and left out."""
+class DeviceCount:
+    """How many devices: a number or ``all``, which is -1."""
 
-    keys: Mapping[str, Kind]
-    required: tuple[str, ...] = ()
-    words: str = "a mapping"
-    extensions: Mapping[str, Kind] = field(default_factory=dict)
-    """Our own x- keys: kept."""
-    nullable: bool = False
-    """Empty means {}."""
+    words: str = "a number or all"
 
-    def accepts(self, value: t.Any) -> bool:
-        return isinstance(value, dict) or (self.nullable and value is None)
+    def accepts(self, value: object) -> bool:
+        return True
 
-    def check(self, value: t.Any, path: Path, problems: Problems) -> dict[str, t.Any]:
-        if value is None and self.nullable:
-            return {}
-        if not isinstance(value, dict):
-            wrong(self, value, path, problems)
-            return {}
-        result = {}
-        for key, item in value.items():
-            kind = self.keys.get(key) or self.extensions.get(key)
-            if kind is not None:
-                result[key] = kind.check(item, (*path, key), problems)
-            elif key.startswith("x-"):
-                self.hint(key, path, problems)
-            else:
-                problems.error((*path, key), f"the key {key} is not known here", did_you_mean(key, self.supported()))
-        for key in self.required:
-            if key not in value:
-                problems.error(path, f"the key {key} is missing")
-        return result
-
-    def supported(self) -> list[str]:
-        known = [key for key, kind in self.keys.items() if not isinstance(kind, Unsupported)]
-        return [*known, *self.extensions]
-
-    def hint(self, key: str, path: Path, problems: Problems) -> None:
-        meant = nearest(key, self.extensions)
-        if meant:
-            problems.warn((*path, key), f"{key} is ignored; was {meant} meant?")
+    def check(self, value: object, path: Path, problems: Problems) -> int:
+        if value == "all":
+            return -1
+        number = Number().read(value)
+        if number is None or (number < 1 and number != -1):
+            shown = repr(value) if isinstance(value, (str, int, float)) else "this"
+            problems.error(path, f"{shown} is not {self.words}")
+            return -1
+        return number
 
 
 @dataclass(frozen=True)
-class OneOf:
-    kinds: tuple[Kind, ...]
+class Internet:
+    """An IP address or an IP network."""
 
-    @property
-    def words(self) -> str:
-        names = list(dict.fromkeys(kind.words for kind in self.kinds))
-        return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+    words: str
+    parse: Callable[[str], object]
 
-    def accepts(self, value: t.Any) -> bool:
-        return any(kind.accepts(value) for kind in self.kinds)
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, str)
 
-    def check(self, value: t.Any, path: Path, problems: Problems) -> t.Any:
-        for kind in self.kinds:
-            if kind.accepts(value):
-                return kind.check(value, path, problems)
-        wrong(self, value, path, problems)
-        return ""
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """``{NAME: value}`` or ``[NAME=value]``; the canonical form is a mapping of text.
-
-    A name alone has the value `bare`: None (take it from the environment) or an empty text.
-    """
-
-    bare: str | None = ""
-    words: str = "a mapping or a list of NAME=value"
-
-    def accepts(self, value: t.Any) -> bool:
-        return isinstance(value, (dict, list))
-
-    def check(self, value: t.Any, path: Path, problems: Problems) -> dict[str, str | None]:
-        if isinstance(value, dict):
-            return {key: self.text(item, (*path, key), problems) for key, item in value.items()}
-        if not isinstance(value, list):
-            wrong(self, value, path, problems)
-            return {}
-        result: dict[str, str | None] = {}
-        for index, item in enumerate(value):
-            if not isinstance(item, str):
-                problems.error((*path, index), f"this must be a text NAME=value, but is {name_of(item)}")
-                continue
-            key, equals, text = item.partition("=")
-            result[key] = text if equals else self.bare
-        return result
-
-    def text(self, value: t.Any, path: Path, problems: Problems) -> str | None:
-        if value is None:
-            return self.bare
-        if isinstance(value, (dict, list)):
-            problems.error(path, f"this must be a text, a number or a boolean, but is {name_of(value)}")
-            return ""
-        if isinstance(value, Timestamp):
-            problems.warn(path, f"Compose takes this for a time and makes {value.printed!r} of it; put it in quotes")
-            return value.printed
-        return units.go_text(value)
+    def check(self, value: object, path: Path, problems: Problems) -> str:
+        text = Text().check(value, path, problems)
+        try:
+            if text:
+                self.parse(text)
+        except ValueError:
+            problems.error(path, f"{text!r} is not {self.words}")
+        return text
 
 
 def _is_text(value: t.Any) -> bool:

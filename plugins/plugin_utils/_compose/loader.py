@@ -33,6 +33,7 @@ MOST_NODES = 100_000
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = "plain"
 _MERGE = "<<"
+_SCALAR_TAGS = (_PLAIN, *(_TAG + name for name in ("int", "float", "bool", "null")))
 
 _INTEGER = re.compile(r"[-+]?(?:0[bB][01]+|0[oO]?[0-7]+|0[xX][0-9a-fA-F]+|0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
@@ -127,13 +128,11 @@ class _Builder:
             self._open.discard(id(node))
 
     def scalar(self, node: ScalarNode, path: Path) -> t.Any:
-        if node.tag == _PLAIN:
-            return plain_scalar(node.value)
-        if node.tag in (_TAG + "str", "!"):
+        if node.tag == _TAG + "str":
             return node.value
-        if node.tag in (_TAG + "int", _TAG + "float", _TAG + "bool", _TAG + "null"):
-            return plain_scalar(node.value)
-        self.fail(node, path, f"the tag {_short(node.tag)} is not supported", "Remove the tag.")
+        if node.tag not in _SCALAR_TAGS:
+            self.fail(node, path, f"the tag {_short(node.tag)} is not supported", "Remove the tag.")
+        return plain_scalar(node.value)
 
     def sequence(self, node: SequenceNode, path: Path) -> list[t.Any]:
         if node.tag != _TAG + "seq":
@@ -221,7 +220,9 @@ def _timestamp(text: str) -> Timestamp | None:
         datetime.datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))
     except ValueError:
         return None
-    printed = f"{year}-{int(month):02d}-{int(day):02d} {int(hour or 0):02d}:{int(minute or 0):02d}:{int(second or 0):02d}"
+    printed = (
+        f"{year}-{int(month):02d}-{int(day):02d} {int(hour or 0):02d}:{int(minute or 0):02d}:{int(second or 0):02d}"
+    )
     if fraction and fraction.rstrip("0"):
         printed += "." + fraction.rstrip("0")[:9]
     offset = zone.replace(":", "") if zone and zone != "Z" else ""

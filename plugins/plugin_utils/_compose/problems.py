@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...module_utils._errors import FleetError, InputError, raise_all
 from .spec import Path, locate
@@ -18,7 +18,7 @@ MOST = 30
 class Problems:
     def __init__(self, file: str, marks: Mapping[Path, tuple[int, int]]) -> None:
         self.file = file
-        self.marks = marks
+        self.marks = dict(marks)
         self.errors: list[FleetError] = []
         self.warnings: list[str] = []
 
@@ -30,6 +30,11 @@ class Problems:
         text = f"{locate(self.file, self.marks, path)}: {message}"
         if text not in self.warnings:
             self.warnings.append(text)
+
+    def moved(self, path: Path, origins: Sequence[int]) -> None:
+        """The list at `path` has new entries; `origins` says for each from which old one it was made."""
+        places = [self.marks.get((*path, origin)) for origin in origins]
+        self.marks.update({(*path, index): place for index, place in enumerate(places) if place})
 
     def stop_if_any(self) -> None:
         """Raise what was collected; nothing when all is well."""

@@ -83,7 +83,9 @@ def used(services: Mapping[str, Data]) -> dict[str, list[tuple[str, Path]]]:
     return result
 
 
-def keep_used(resources: Mapping[str, dict[str, Data]], services: Mapping[str, Data], problems: Problems) -> dict[str, dict[str, Data]]:
+def keep_used(
+    resources: Mapping[str, dict[str, Data]], services: Mapping[str, Data], problems: Problems
+) -> dict[str, dict[str, Data]]:
     """The resources that a service uses; a reference to nothing is an error. `default` need not be declared."""
     result: dict[str, dict[str, Data]] = {kind: {} for kind in KINDS}
     for kind, references in used(services).items():
