@@ -6,6 +6,7 @@ xapian.org/docs/apidoc/html/classXapian_1_1BM25Weight.html
 
 from __future__ import annotations
 
+import math
 import typing as t
 from pathlib import Path
 
@@ -83,7 +84,7 @@ STOP_WORDS = [
     "your",
 ]
 ENOUGH = 0.5
-"""Share of a question's words that a memory must hold for us to say that it answers."""
+"""Share of a question (`Hit.coverage`) that a memory must hold for us to say that it answers."""
 
 
 class Hit(t.NamedTuple):
@@ -92,7 +93,7 @@ class Hit(t.NamedTuple):
     score: float
     """BM25 weight."""
     coverage: float
-    """Share of the question's words found in this memory, 0 to 1."""
+    """Share of the question found in this memory, 0 to 1; a word counts by how rare it is, most if no memory has it."""
 
 
 class Index:
@@ -107,6 +108,8 @@ class Index:
         self.stemmer = xapian.Stem(language)
         self.generator = xapian.TermGenerator()
         self.generator.set_stemmer(self.stemmer)
+        # Every word as its stem; the default also keeps whole words, and has no stem of a number to search for.
+        self.generator.set_stemming_strategy(xapian.TermGenerator.STEM_ALL)
         try:
             self.database = self._open(xapian.DB_CREATE_OR_OPEN)
         except (xapian.DatabaseCorruptError, xapian.DatabaseVersionError):
@@ -151,25 +154,26 @@ class Index:
         self.database.close()
 
     def terms(self, question: str) -> list[str]:
-        """The stems that matter in a question, as `TermGenerator` writes them (``Z`` before a stem)."""
+        """The stems that matter in a question, in the form in which texts are indexed."""
         document = xapian.Document()
         self.generator.set_document(document)
         self.generator.index_text(" ".join(word for word in _words(question) if word not in STOP_WORDS))
-        return [entry.term.decode() for entry in document.termlist() if entry.term.startswith(b"Z")]
+        return [entry.term.decode() for entry in document.termlist()]
 
     def rank(self, question: str, limit: int) -> list[Hit]:
         """The best memories first; empty when none holds any word of the question."""
         terms = self.terms(question)
         if not terms or not self.count:
             return []
+        weights = {term: math.log((self.count + 1) / (self.database.get_termfreq(term) + 0.5)) for term in terms}
         enquire = xapian.Enquire(self.database)
         enquire.set_weighting_scheme(xapian.BM25Weight())
         enquire.set_query(xapian.Query(xapian.Query.OP_OR, terms))
         hits = []
         for match in enquire.get_mset(0, limit):
-            found = sum(1 for _ in enquire.matching_terms(match))
+            found = sum(weights[term.decode()] for term in enquire.matching_terms(match))
             text = match.document.get_data().decode()
-            hits.append(Hit(match.docid, text, round(match.weight, 3), round(found / len(terms), 3)))
+            hits.append(Hit(match.docid, text, round(match.weight, 3), round(found / sum(weights.values()), 3)))
         return hits
 
 
