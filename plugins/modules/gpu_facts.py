@@ -108,6 +108,7 @@ import json
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.facts import gather
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe import HostReader

@@ -102,9 +102,9 @@ def _mapping(lines: list[_Line], at: int, indent: int, depth: int) -> tuple[dict
             value, at = _nested(lines, at + 1, indent if same else indent + 1, depth)
         else:
             value, at = _scalar(content, line.number), at + 1
-        if str(key) in values:
-            raise ValueError(f"line {line.number}: {key!r} stands twice")
-        values[str(key)] = value
+        if not isinstance(key, str) or key in values:
+            raise ValueError(f"line {line.number}: the key {key!r} stands twice or is no text")
+        values[key] = value
     return values, at
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.yaml_subset import parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.yaml_subset import parse
 
 # As nvidia-ctk writes it (keys sorted, sequences at the indentation of their key).
 SPEC = """---
@@ -97,14 +98,18 @@ words = st.text(alphabet="abcXYZ019-_./:=# '\"~", min_size=0, max_size=12)
 values = st.recursive(
     st.one_of(words, st.integers(-9999, 9999), st.booleans(), st.none()),
     lambda inner: st.one_of(
-        st.lists(inner, max_size=4), st.dictionaries(st.text(alphabet="abcXYZ-_/.", min_size=1, max_size=8), inner, max_size=4)
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.text(alphabet="abcXYZ-_/.", min_size=1, max_size=8), inner, max_size=4),
     ),
     max_leaves=12,
 )
 
 
 @settings(max_examples=300, deadline=None)
-@given(value=st.dictionaries(st.text(alphabet="abcXYZ", min_size=1, max_size=8), values, min_size=1, max_size=5), at_key=st.booleans())
+@given(
+    value=st.dictionaries(st.text(alphabet="abcXYZ", min_size=1, max_size=8), values, min_size=1, max_size=5),
+    at_key=st.booleans(),
+)
 def test_reads_what_a_dumper_writes(value, at_key):
     dumper = yaml.SafeDumper
     text = yaml.dump(value, Dumper=dumper, default_flow_style=False, width=10_000, indent=2 if at_key else 4)

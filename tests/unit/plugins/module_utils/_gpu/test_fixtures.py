@@ -7,11 +7,12 @@ import json
 import pathlib
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.facts import gather
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.findings import CODES
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import ReplayReader
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 HOSTS = pathlib.Path(__file__).resolve().parents[4] / "fixtures" / "hosts"
 NAMES = sorted(path.stem for path in HOSTS.glob("*.json") if not path.stem.endswith(".expected"))

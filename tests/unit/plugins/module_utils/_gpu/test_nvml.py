@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 
 import pytest
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.nvidia_answers import from_nvml
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.nvml import ask
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe import HostReader
@@ -143,7 +144,13 @@ def test_a_lost_gpu_is_listed_as_lost():
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(18, "driver-library-mismatch"), (9, "driver-not-loaded"), (4, "no-permission"), (17, "nvml-failed"), (999, "nvml-failed")],
+    [
+        (18, "driver-library-mismatch"),
+        (9, "driver-not-loaded"),
+        (4, "no-permission"),
+        (17, "nvml-failed"),
+        (999, "nvml-failed"),
+    ],
 )
 def test_refusals_of_the_whole_library(number, code):
     answer = from_nvml(ask(FakeNvml([], {"nvmlInit": number})), "nvidia")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.platform import detect, environment
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import ReplayReader
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.facts import gather
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe import HostReader
@@ -75,7 +76,16 @@ def test_paths_nodes_and_entries_are_one_view():
             "snapshot": 1,
             "files": {"/sys/class/drm/card0/device/vendor": "0x1002\n"},
             "directories": {"/dev": ["kfd"]},
-            "nodes": {"/dev/dri/renderD128": {"kind": "char", "major": 226, "minor": 128, "mode": "0660", "uid": 0, "gid": 104}},
+            "nodes": {
+                "/dev/dri/renderD128": {
+                    "kind": "char",
+                    "major": 226,
+                    "minor": 128,
+                    "mode": "0660",
+                    "uid": 0,
+                    "gid": 104,
+                }
+            },
         }
     )
     assert reader.directory("/dev") == ("dri", "kfd")
@@ -98,7 +108,7 @@ def test_a_recorded_absence_stays_absent(tmp_path):
     recording = RecordingReader(HostReader())
     asked = {str(tmp_path / name): recording.exists(str(tmp_path / name)) for name in ("gone/deep", "there", "no")}
     replay = ReplayReader(recording.snapshot())
-    assert asked == {path: replay.exists(path) for path in asked} == dict(zip(asked, (False, True, False)))
+    assert asked == {path: replay.exists(path) for path in asked} == dict(zip(asked, (False, True, False), strict=True))
 
 
 def test_load(tmp_path):
