@@ -122,8 +122,12 @@ class ActionModule(ActionBase):
         return target
 
 
+_WORDS = {"create": "creating", "recreate": "making anew", "start": "starting", "restart": "restarting", "remove": "removing"}
+
+
 def show_event(host: str, event: dict[str, t.Any]) -> str:
-    """One line for one event: ``mainpc | 1.2 s  core-services/digital-twin: waiting for …``."""
+    """One line for one event: ``mainpc    1.2 s  core-services/digital-twin: waiting for …``."""
     where = "/".join(part for part in (event["group"], event["service"]) if part)
-    text = " ".join(part for part in (event["event"], event["text"]) if part)
-    return f"{host} | {event['seconds']:6.1f} s  {where}: {text}" if where else f"{host} | {event['seconds']:6.1f} s  {text}"
+    word = _WORDS.get(event["event"])
+    text = f"{word} ({event['text']})" if word and event["text"] else word or f"{event['event']} {event['text']}".strip()
+    return f"{host} {event['seconds']:6.1f} s  " + (f"{where}: {text}" if where else text)

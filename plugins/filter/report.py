@@ -21,17 +21,17 @@ def _registered(hostvars: Mapping[str, t.Any], hosts: Iterable[str], name: str) 
     return {host: hostvars[host].get(name) for host in hosts}
 
 
-def deploy_summary(plan: Mapping[str, t.Any], hostvars: Mapping[str, t.Any], hosts: Sequence[str]) -> list[str]:
-    asked, applied = (_registered(hostvars, hosts, name) for name in ("fleet_asked", "fleet_applied"))
-    return deploy_lines(plan, asked, applied)
+def deploy_summary(plan: Mapping[str, t.Any], hostvars: Mapping[str, t.Any], hosts: Sequence[str]) -> str:
+    asked, applied = (_registered(hostvars, hosts, name) for name in ("fleet_asked", "fleet_results"))
+    return "\n".join(deploy_lines(plan, asked, applied))
 
 
-def status_table(hostvars: Mapping[str, t.Any], hosts: Sequence[str]) -> list[str]:
-    return status_lines(_registered(hostvars, hosts, "fleet_status"))
+def status_table(hostvars: Mapping[str, t.Any], hosts: Sequence[str]) -> str:
+    return "\n".join(status_lines(_registered(hostvars, hosts, "fleet_status")))
 
 
-def teardown_summary(hostvars: Mapping[str, t.Any], hosts: Sequence[str]) -> list[str]:
-    return teardown_lines(_registered(hostvars, hosts, "fleet_removed"))
+def teardown_summary(hostvars: Mapping[str, t.Any], hosts: Sequence[str]) -> str:
+    return "\n".join(teardown_lines(_registered(hostvars, hosts, "fleet_removed")))
 
 
 def verify_verdict(plan: Mapping[str, t.Any], hostvars: Mapping[str, t.Any], hosts: Sequence[str]) -> dict[str, t.Any]:

@@ -19,12 +19,15 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def deploy_lines(plan: Mapping[str, t.Any], asked: Results, applied: Results) -> list[str]:
-    """Per host: what happened to its groups, what its GPU services got, and what a user should know."""
+    """Per host: what happened to its groups, what its GPU services got, and what a user should know.
+
+    asked: the answers of the read-only call; applied: host → group → result of what was carried out.
+    """
     lines = []
     for host, question in asked.items():
         if not question or "groups" not in question:
             continue
-        groups = {**question["groups"], **((applied.get(host) or {}).get("groups") or {})}
+        groups = {**question["groups"], **(applied.get(host) or {})}
         states: dict[str, list[str]] = {}
         for name, entry in groups.items():
             states.setdefault(entry["status"], []).append(name)
@@ -106,7 +109,7 @@ def link_wishes(host_plan: Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
 
 
 def verdict(plan: Mapping[str, t.Any], verified: Results) -> dict[str, t.Any]:
-    """``lines`` to show and ``failures``: services that are not there or not healthy, links that do not answer."""
+    """``text`` to show and ``failures``: services that are not there or not healthy, links that do not answer."""
     failures: list[str] = []
     services = 0
     rows = [["HOST", "LINK", "ADDRESS", "ANSWERED", "P50 ms", "P99 ms"]]
@@ -127,7 +130,7 @@ def verdict(plan: Mapping[str, t.Any], verified: Results) -> dict[str, t.Any]:
                 failures.append(f"{host}: link {name} to {link['url']} does not answer: {link['reason']}")
     good = services - sum(1 for text in failures if ": link " not in text)
     lines = [f"{good} of {services} services are healthy", *(table(rows) if len(rows) > 1 else ["no links"])]
-    return {"lines": lines, "failures": failures}
+    return {"text": "\n".join(lines), "failures": failures}
 
 
 def _problem(entry: Mapping[str, t.Any] | None, service: Mapping[str, t.Any]) -> str:

@@ -77,7 +77,7 @@ class Run:
         self.waits = waits([plan.group for plan in plans])
         self.reached: dict[Key, set[str]] = {key: set() for key in wanted}
         self.messages: queue.Queue = queue.Queue()
-        self.told: dict[Key, tuple[Wait, ...]] = {}
+        self.told: set[Key] = set()
         self.bugs: list[BaseException] = []
 
     def loop(self) -> dict[str, GroupResult]:
@@ -116,9 +116,12 @@ class Run:
                 pool.submit(self._work, action, self.wanted[key], run)
 
     def _tell_waiting(self, key: Key, missing: tuple[Wait, ...]) -> None:
-        if self.told.get(key) != missing:
-            self.told[key] = missing
-            self.emit("waiting", *key, text="for " + ", ".join(map(str, missing)))
+        """Said once for each service; other groups are named as a whole."""
+        if key in self.told:
+            return
+        self.told.add(key)
+        whole = [wait.key[0] if wait.key[0] != key[0] else f"{wait.key[1]} ({wait.state})" for wait in missing]
+        self.emit("waiting", *key, text="for " + ", ".join(dict.fromkeys(whole)))
 
     def _open_group(self, run: _GroupRun) -> bool:
         """Networks, volumes and what stands in the way, before a group's first service. False: it failed."""

@@ -26,7 +26,7 @@ from .bring_up import Place
 from .config import ContainerConfig, Group
 from .diff import as_ansible_diff
 from .elsewhere import Elsewhere
-from .execute import UNCHANGED, Emit, GroupResult, Run, is_due
+from .execute import CHANGED, UNCHANGED, Emit, GroupResult, Run, is_due
 from .order import Key
 from .owned import Owned, deployed_config, owned_by
 from .resolve import Image, Wanted, resolve
@@ -103,8 +103,7 @@ def _reconcile(request: Request, engine: Engine | None, others: t.Sequence[Engin
         )
     _stage(request, missing_files, wanted)
     result["groups"], result["changed"] = _execute(request, engine, plans, wanted, owned, elsewhere, leaving, emit)
-    _finish(request, result)
-    return result
+    return _finish(result)
 
 
 def _images(request: Request, states: dict[str, t.Any]) -> dict[str, Image]:
@@ -249,15 +248,23 @@ def _tidy(request: Request, engines: t.Sequence[Engine]) -> None:
     stage.remove_unused_secrets(request.state_dir, request.host, secrets_in_use)
 
 
-def _finish(request: Request, result: dict[str, t.Any]) -> None:
-    failed = {name: entry for name, entry in result["groups"].items() if entry["status"] not in (UNCHANGED, "changed")}
-    if failed:
-        result["failed"] = True
-        result["msg"] = "\n".join(
-            f"{name}: {entry['status']}: {entry.get('error', '')}"
-            + (f"\n  {entry['rolled_back']}" if entry.get("rolled_back") else "")
-            for name, entry in failed.items()
-        )
+def _finish(result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The result as it is, or, when groups failed, what a user needs to read about them."""
+    failed = {name: entry for name, entry in result["groups"].items() if entry["status"] not in (UNCHANGED, CHANGED)}
+    if not failed:
+        return result
+    texts = []
+    for name, entry in failed.items():
+        texts.append(f"{name}: {entry['status']}: {entry.get('error', '')}")
+        if entry.get("rolled_back"):
+            texts.append(f"  {entry['rolled_back']}")
+    return {
+        "failed": True,
+        "msg": "\n".join(texts),
+        "changed": result["changed"],
+        "groups": {name: {"status": entry["status"]} for name, entry in result["groups"].items()},
+        "warnings": result["warnings"],
+    }
 
 
 @contextlib.contextmanager
