@@ -15,6 +15,7 @@ author:
 description:
   - Volumes with this host's label, images that were built or bootstrapped here and that no container uses, and the
     directories named, on every engine that answers.
+  - The directories stay as long as any container of ours exists on this host, because hosts that share an engine share them.
   - Containers and networks are removed by M(gpu_fleet.containers.container_groups) with O(gpu_fleet.containers.container_groups#module:state=absent).
 options:
   host:
@@ -69,6 +70,11 @@ directories:
   description: Bytes in each directory that exists.
   type: dict
   returned: success
+in_use:
+  description: Containers of ours that still exist, of whatever inventory host. While there are any, directories stay.
+  type: list
+  elements: str
+  returned: success
 """
 
 import os
@@ -86,17 +92,20 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run i
 def look(module: AnsibleModule) -> dict:
     wanted = module.params
     leftovers.check_directories(wanted["directories"])
-    result: dict = {"volumes": {}, "images": {}}
+    remove = wanted["state"] == "absent" and not module.check_mode
+    result: dict = {"volumes": {}, "images": {}, "in_use": []}
     for engine in _engines(wanted["engine"], wanted["engine_url"]):
         observed = engine.observe()
         result["volumes"][engine.name] = leftovers.volumes_of(wanted["host"], observed)
         result["images"][engine.name] = leftovers.made_images(observed)
-        if wanted["state"] == "absent" and not module.check_mode:
+        result["in_use"] += leftovers.ours_still_there(observed)
+        if remove:
             leftovers.remove(engine, result["volumes"][engine.name], result["images"][engine.name])
     result["directories"] = {path: leftovers.size(path) for path in wanted["directories"] if os.path.isdir(path)}
-    if wanted["state"] == "absent" and not module.check_mode:
+    if remove and not result["in_use"]:
         leftovers.remove_directories(wanted["directories"])
-    there = [*result["volumes"].values(), *result["images"].values(), result["directories"]]
+    directories = {} if result["in_use"] else result["directories"]
+    there = [*result["volumes"].values(), *result["images"].values(), directories]
     return {**result, "changed": wanted["state"] == "absent" and any(there)}
 
 

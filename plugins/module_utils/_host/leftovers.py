@@ -34,6 +34,11 @@ def made_images(observed: Observed) -> list[str]:
     return [reference for image in (*built, *bases) for reference in image.tags or (image.id,)]
 
 
+def ours_still_there(observed: Observed) -> list[str]:
+    """Names of containers of ours, of any inventory host: as long as there are some, the directories are in use."""
+    return sorted(each.name for each in observed.containers if names.SCHEMA in each.labels)
+
+
 def size(directory: str) -> int:
     """Bytes of the files below a directory; 0 when it does not exist."""
     total = 0
@@ -61,6 +66,15 @@ def remove(engine: Engine, volumes: Sequence[str], images: Sequence[str]) -> Non
 
 
 def remove_directories(directories: Sequence[str]) -> None:
+    """Remove them with all they hold. One that is a mount point of its own is emptied and stays."""
     for path in directories:
-        if os.path.isdir(path):
-            shutil.rmtree(path)
+        if not os.path.isdir(path):
+            continue
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    os.unlink(entry.path)
+        if not os.path.ismount(path):
+            os.rmdir(path)

@@ -48,6 +48,12 @@ def test_images_made_here_and_unused_with_bases_last() -> None:
     ]
 
 
+def test_containers_of_any_host_keep_the_directories() -> None:
+    mine = ObservedContainer("pc2-a", "c2", "i", "sha256:9", "exited", labels={names.SCHEMA: "1", names.HOST: "pc2"})
+    assert leftovers.ours_still_there(OBSERVED) == []
+    assert leftovers.ours_still_there(Observed(containers=(*OBSERVED.containers, mine))) == ["pc2-a"]
+
+
 @pytest.mark.parametrize("path", ["/", "/var", "relative/path", "", "/var/lib/..", "//"])
 def test_directories_of_the_system_are_refused(path: str) -> None:
     with pytest.raises(InputError, match="no directory of our own"):
