@@ -46,7 +46,7 @@ class ActionModule(ActionBase):
         if plan is None:
             return self._execute_or_watch(arguments, task_vars)
         arguments.update({key: plan[key] for key in _FROM_PLAN if key in plan})
-        arguments.setdefault("only", plan.get("only"))
+        arguments.setdefault("only", None)
         self._refuse_blocked(plan, arguments, task_vars)
         arguments["secrets"] = secret_values(plan["secrets"], self._variable(task_vars, "container_secrets"))
         if self._task.check_mode:
