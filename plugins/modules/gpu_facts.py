@@ -112,11 +112,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.facts import gather
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe import HostReader
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import (
-    RecordingReader,
-    ReplayReader,
-    load,
-)
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 ARGUMENTS = {
@@ -129,10 +124,22 @@ ARGUMENTS = {
 
 def run(module: t.Any) -> dict[str, t.Any]:
     parameters = module.params
-    reader: t.Any = ReplayReader(load(parameters["replay"])) if parameters["replay"] else HostReader()
-    recording = RecordingReader(reader) if parameters["record"] else None
-    gpu = gather(recording or reader, parameters["engines"], parameters["engine_url"])
-    if recording is not None and not module.check_mode:
+    if parameters["replay"] or parameters["record"]:
+        return _with_snapshot(module)
+    return {"gpu": gather(HostReader(), parameters["engines"], parameters["engine_url"])}
+
+
+def _with_snapshot(module: t.Any) -> dict[str, t.Any]:
+    # Imported here, because most calls need no snapshot and should not wait for its code to be compiled.
+    from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu import snapshot
+
+    parameters = module.params
+    if parameters["replay"]:
+        reader = snapshot.ReplayReader(snapshot.load(parameters["replay"]))
+        return {"gpu": gather(reader, parameters["engines"], parameters["engine_url"])}
+    recording = snapshot.RecordingReader(HostReader())
+    gpu = gather(recording, parameters["engines"], parameters["engine_url"])
+    if not module.check_mode:
         _write(parameters["record"], recording.snapshot())
     return {"gpu": gpu}
 

@@ -1,28 +1,58 @@
 # Copyright (c) 2026 the gpu_fleet.containers developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts the stacks together. A further stack is one more file and one more line in STACKS."""
+"""Puts the stacks together.
+
+A further stack is one more file, and here one more function that says by what sign it is
+recognised. The file is imported only where the sign is there: on most hosts that is
+nearly all the time that detection takes.
+"""
 
 from __future__ import annotations
 
-from . import cpu, nvidia, nvidia_wsl, view
+from . import view
 from .findings import Finding, finding
 from .model import EngineFacts, GpuHost, Stack
 from .platform import detect as detect_platform
 from .probe import Reader
-
-STACKS = (nvidia, nvidia_wsl, cpu)
-"""Files with ``detect(view) -> Detected``; vendor compute stacks before general ones."""
+from .view import Detected, HostView
 
 USED_VENDORS = (view.NVIDIA,)
 """Vendors that some stack's file answers for; cards of others are named in a finding."""
+
+
+def _nvidia(looked: HostView) -> Detected:
+    reader = looked.reader
+    if not (
+        looked.cards_of(view.NVIDIA) or reader.file("/proc/driver/nvidia/version") or reader.node("/dev/nvidiactl")
+    ):
+        return Detected()
+    from .nvidia import detect
+
+    return detect(looked)
+
+
+def _nvidia_wsl(looked: HostView) -> Detected:
+    if looked.platform != "wsl2" and looked.reader.node("/dev/dxg") is None:
+        return Detected()
+    from .nvidia_wsl import detect
+
+    return detect(looked)
+
+
+def _cpu(looked: HostView) -> Detected:
+    return Detected(Stack("cpu", True, "every host can run containers without a GPU"))
+
+
+STACKS = (_nvidia, _nvidia_wsl, _cpu)
+"""Vendors' compute stacks before general ones."""
 
 
 def describe(reader: Reader, engines: dict[str, EngineFacts] | None = None) -> GpuHost:
     """The host a reader shows. Never raises for what a host or a snapshot may hold."""
     platform = detect_platform(reader)
     looked = view.look(reader, platform)
-    detected = [entry.detect(looked) for entry in STACKS]
+    detected = [detect(looked) for detect in STACKS]
     stacks = [entry.stack for entry in detected if entry.stack is not None]
     findings = [found for entry in detected for found in entry.findings]
     findings += _unused(looked) + _platform_findings(platform)

@@ -26,13 +26,11 @@ LIBRARY_DIRECTORIES = (
 
 
 def detect(view: HostView) -> Detected:
-    """Nothing where there is no sign of an NVIDIA GPU, else a stack with its reason. WSL2 and Jetson have their own files."""
+    """A stack with its reason; called where there is a sign of an NVIDIA GPU. WSL2 and Jetson have their own files."""
     if view.platform in ("wsl2", "wsl1", "jetson", "macos"):
         return Detected()
     cards = view.cards_of(NVIDIA)
     loaded = kernel_version(view.reader) is not None or view.reader.node("/dev/nvidiactl") is not None
-    if not cards and not loaded:
-        return Detected()
     refused = _refused(view, cards, loaded)
     if refused is not None:
         return _not_ready(_from_cards(cards), refused)

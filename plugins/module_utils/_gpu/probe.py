@@ -11,7 +11,6 @@ read, is None.
 from __future__ import annotations
 
 import os
-import platform
 import stat
 import typing as t
 from dataclasses import dataclass
@@ -104,10 +103,10 @@ class HostReader:
         self._pynvml = pynvml
 
     def system(self) -> str:
-        return platform.system()
+        return os.uname().sysname
 
     def machine(self) -> str:
-        return platform.machine()
+        return os.uname().machine
 
     def file(self, path: str) -> str | None:
         try:
