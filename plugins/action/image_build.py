@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 import typing as t
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ MODULE = "gpu_fleet.containers.image_build"
 _PASSED_ON = ("engine", "engine_url", "cache_dir")
 _TIMEOUT = 4 * 3600.0
 """Seconds for all images of a call: pulls of GPU bases take many gigabytes."""
+
+# Ids of intermediate layers and containers, which both builders print after every step.
+_NOISE = re.compile(r"\s*(-+> |Removing intermediate container |[0-9a-f]{64}$)")
 
 display = Display()
 
@@ -66,7 +70,7 @@ class ActionModule(ActionBase):
                     image["context_archive"] = self._send_context(spec, folder)
             host = task_vars.get("inventory_hostname", "")
             return run_with_events(
-                self, MODULE, arguments, task_vars, _TIMEOUT, lambda event: display.display(show(host, event)), folder
+                self, MODULE, arguments, task_vars, _TIMEOUT, lambda event: _display(host, event), folder
             )
 
     def _ask(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -95,7 +99,18 @@ class ActionModule(ActionBase):
         return remote
 
 
+def _display(host: str, event: dict[str, t.Any]) -> None:
+    text = show(host, event)
+    if text:
+        display.display(text)
+
+
 def show(host: str, event: dict[str, t.Any]) -> str:
-    """One line for one event: ``mainpc | build localhost/ai-system/agent:0f3c…: STEP 2/5: RUN …``."""
-    line = f": {event['line']}" if event.get("line") else ""
-    return f"{host} | {event['event']} {event['image']}{line}"
+    """One line for one event: ``mainpc | build ai-system/agent: STEP 2/5: RUN …``; empty for what tells a reader nothing."""
+    line = event.get("line", "")
+    if "line" in event and (not line.strip() or _NOISE.match(line)):
+        return ""
+    image = event["image"].removeprefix("localhost/")
+    if event["event"] == "build":
+        image = image.rpartition(":")[0]
+    return f"{host} | {event['event']} {image}: {line}" if line else f"{host} | {event['event']} {image}"

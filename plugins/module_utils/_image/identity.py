@@ -166,7 +166,7 @@ def _why_missing(spec: ImageSpec, index: dict[str, ObservedImage]) -> str:
     if spec.inputs in known:
         return "its base changed"
     if any(known):
-        return "its build inputs changed (Containerfile, context, arguments, target or platform)"
+        return "no image has these build inputs yet (Containerfile, context, arguments, target, platform)"
     return "not built yet"
 
 

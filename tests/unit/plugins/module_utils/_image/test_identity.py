@@ -80,7 +80,9 @@ class Reason(t.NamedTuple):
 @pytest.mark.parametrize(
     "case",
     [
-        Reason(built("x" * 64), "its build inputs changed (Containerfile, context, arguments, target or platform)"),
+        Reason(
+            built("x" * 64), "no image has these build inputs yet (Containerfile, context, arguments, target, platform)"
+        ),
         Reason(built(bases=(OTHER,)), "its base changed"),
         Reason(built(repository="localhost/other"), "not built yet"),
     ],

@@ -1,0 +1,62 @@
+"""The module's shell: parameters in, result out."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import types
+import typing as t
+
+import pytest
+
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Observed, ObservedImage
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import ImageSpec, to_dict
+from ansible_collections.gpu_fleet.containers.plugins.modules import image_build
+
+BASE = ObservedImage("sha256:b", ("docker.io/library/debian:12",))
+SPEC = ImageSpec("agent", "localhost/agent", inputs="i" * 64, bases=("debian:12",))
+
+
+def call(monkeypatch: pytest.MonkeyPatch, check_mode: bool = True, **parameters: t.Any) -> dict[str, t.Any]:
+    engine = types.SimpleNamespace(observe=lambda: Observed(images=(BASE,)))
+    monkeypatch.setattr(image_build, "open_engine", lambda name, url: engine)
+    defaults = {"engine": "podman", "engine_url": "", "images": None, "events": None, "cache_dir": "/nowhere"}
+    return image_build.stage(types.SimpleNamespace(params={**defaults, **parameters}, check_mode=check_mode))
+
+
+def test_check_mode_says_what_would_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = call(monkeypatch, images=[to_dict(SPEC)])
+    reference = result["images"][0]["reference"]
+    assert result["changed"] is True
+    assert result["summary"] == [f"would build {reference}: not built yet"]
+    assert result["images"][0]["context_needed"] is True
+    assert result["diff"] == {"before": f"{reference}: absent (not built yet)\n", "after": f"{reference}: built\n"}
+
+
+def test_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = to_dict(ImageSpec("debian", "debian:12", build=False))
+    for check_mode in (True, False):
+        result = call(monkeypatch, check_mode, images=[spec])
+        assert (result["changed"], result["summary"]) == (False, [])
+        assert [entry["action"] for entry in result["images"]] == ["present"]
+
+
+def test_without_the_action_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="action plugin"):
+        call(monkeypatch, name="a", context="c")
+
+
+def test_a_spec_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="colour") as caught:
+        call(monkeypatch, images=[{**to_dict(SPEC), "colour": "red"}])
+    assert caught.value.path == "images[agent]"
+
+
+def test_events_are_json_lines(tmp_path: pathlib.Path) -> None:
+    write = image_build.event_writer(str(tmp_path / "events"))
+    write({"event": "build", "line": "a\nb"})
+    write({"event": "build", "line": "ü"})
+    lines = (tmp_path / "events").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in lines] == ["a\nb", "ü"]
+    image_build.event_writer(None)({"event": "build"})
