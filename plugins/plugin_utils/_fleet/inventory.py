@@ -113,7 +113,7 @@ def _machine(name: str, values: Mapping[str, t.Any], url: str) -> str:
 def _mark_shared(hosts: list[Host]) -> list[Host]:
     # The engine is left out on purpose: moving one of two hosts to another engine must not rename the
     # other's projects and volumes.
-    machines = [host.machine for host in hosts]
+    machines = [host.machine for host in hosts if host.groups]
     return [
         Host(**{**vars(host), "shared": machines.count(host.machine) > 1}) if host.groups else host for host in hosts
     ]

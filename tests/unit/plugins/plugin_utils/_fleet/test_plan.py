@@ -379,7 +379,7 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
             {"container_groups": ["core"]},
         ),
         [
-            "groups/core.yml:4:5: services.web.depends_on.db: the service web needs db, whose "
+            "groups/core.yml:5:7: services.web.depends_on.db: the service web needs db, whose "
             "profiles are not active. Activate one of dev, or write required: false.",
         ],
     ),
@@ -438,7 +438,7 @@ def test_plan_errors(name, tmp_path):
     with pytest.raises(FleetError) as raised:
         world.plan(tmp_path)
     found = raised.value.errors if isinstance(raised.value, FleetErrors) else [raised.value]
-    assert [str(error).replace(f"{tmp_path}/", "") for error in found] == messages
+    assert sorted(str(error).replace(f"{tmp_path}/", "") for error in found) == sorted(messages)
 
 
 SECRET = "correct-horse-battery"

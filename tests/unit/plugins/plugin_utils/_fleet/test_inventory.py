@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.errors import Errors, nearest
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.inventory import read_hosts
+
+GROUPS = {"container_groups": ["core"]}
+LOCAL = {**GROUPS, "ansible_connection": "local"}
+
+
+def read(**variables):
+    errors = Errors()
+    hosts = read_hosts(variables, list(variables), errors)
+    assert not errors
+    return hosts
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared"),
+    [
+        (LOCAL, LOCAL, True),
+        (LOCAL, {**LOCAL, "ansible_connection": "ansible.builtin.local"}, True),
+        # Moving one of two hosts to another engine must not rename the other's projects and volumes.
+        (LOCAL, {**LOCAL, "container_engine": "docker"}, True),
+        (LOCAL, {**LOCAL, "container_engine": "docker", "container_engine_url": "unix:///run/docker.sock"}, True),
+        (LOCAL, GROUPS, False),
+        (GROUPS, GROUPS, False),
+        ({**GROUPS, "ansible_host": "10.0.0.5"}, {**GROUPS, "ansible_host": "10.0.0.5"}, True),
+        ({**GROUPS, "ansible_host": "10.0.0.5", "ansible_port": 22}, {**GROUPS, "ansible_host": "10.0.0.5"}, True),
+        ({**GROUPS, "ansible_host": "10.0.0.5", "ansible_port": 2222}, {**GROUPS, "ansible_host": "10.0.0.5"}, False),
+        (
+            {**LOCAL, "container_engine_url": "tcp://10.0.0.9:2375"},
+            {**GROUPS, "container_engine_url": "tcp://10.0.0.9:2375"},
+            True,
+        ),
+        ({**LOCAL, "container_engine_url": "ssh://win"}, {**LOCAL, "container_engine_url": "ssh://mac"}, False),
+        (LOCAL, {"ansible_connection": "local"}, False),
+    ],
+)
+def test_who_shares_a_machine(first, second, shared):
+    one, _other = read(mainpc=first, pc2=second)
+    assert one.shared is shared
+    assert one.project("core") == ("mainpc-core" if shared else "core")
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"container_groups": [1]}, "a: container_groups: expected a list of names, found a list. Write «container_groups: [name, …]»."),
+        ({"container_environment": ["x"]}, "a: container_environment: expected a mapping, found a list"),
+        ({"container_secrets": {"T": ["hidden"]}}, "a: container_secrets.T: expected text or a number, found a list"),
+        ({"container_engine_url": 5}, "a: container_engine_url: expected text, found a number"),
+        ({"container_adopt": "perhaps"}, "a: container_adopt: expected true or false, found text"),
+    ],
+)
+def test_wrong_types(variables, message):
+    errors = Errors()
+    assert read_hosts({"a": variables}, ["a"], errors) == []
+    assert [str(error) for error in errors] == [message]
+
+
+def test_defaults_and_values():
+    (bare,) = read(a={"inventory_dir": "/inv"})
+    assert (bare.engine, bare.groups_dir, bare.state_dir, bare.adopt) == ("podman", "/inv/groups", "/var/lib/gpu-fleet", False)
+    (full,) = read(
+        a={"gpu_reserve": "1g", "container_adopt": "true", "container_environment": {"A": 1, "B": True}, "container_groups": None}
+    )
+    assert (full.gpu_reserve, full.adopt, full.environment, full.groups) == (1 << 30, True, {"A": "1", "B": "true"}, ())
+
+
+def test_secrets_are_not_in_the_repr():
+    (host,) = read(a={"container_secrets": {"T": "hunter2hunter2"}})
+    assert "hunter2" not in repr(host)
+
+
+def test_nearest():
+    assert nearest("cor", ["core", "other"]) == "Did you mean «core»?"
+    assert nearest("xyz", ["b", "a"]) == "There is: a, b."
+    assert nearest("xyz", []) == ""
