@@ -57,14 +57,18 @@ def _published(published: str, first: int, last: int, offset: int, text: str) ->
 def _range(part: str, text: str, what: str) -> tuple[int, int]:
     match = _RANGE.fullmatch(part)
     if not match:
-        raise PortError(f"{text!r} has no {what}" if not part else f"{text!r}: {part!r} is not a {what}")
+        raise PortError(f"{text!r} has no {what}" if not part else f"{_within(text, part)} is not a {what}")
     low = int(match.group(1)) if len(match.group(1)) < 9 else 65536
     high = low if match.group(2) is None else int(match.group(2)[:9])
     if not 0 < low <= 65535 or not 0 < high <= 65535:
-        raise PortError(f"{text!r}: {part} is not a {what}; ports are 1 to 65535")
+        raise PortError(f"{_within(text, part)} is not a {what}; ports are 1 to 65535")
     if high < low:
         raise PortError(f"{text!r}: the range {part} ends before it starts")
     return low, high
+
+
+def _within(text: str, part: str) -> str:
+    return repr(text) if text == part else f"{text!r}: {part}"
 
 
 def _address(part: str, text: str) -> str:

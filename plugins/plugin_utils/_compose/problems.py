@@ -36,6 +36,11 @@ class Problems:
         places = [self.marks.get((*path, origin)) for origin in origins]
         self.marks.update({(*path, index): place for index, place in enumerate(places) if place})
 
+    def named(self, path: Path, names: Sequence[str]) -> None:
+        """The list at `path` becomes a mapping with these keys: each stands where its entry stood."""
+        places = [self.marks.get((*path, index)) for index in range(len(names))]
+        self.marks.update({(*path, name): place for name, place in zip(names, places, strict=True) if place})
+
     def stop_if_any(self) -> None:
         """Raise what was collected; nothing when all is well."""
         raise_all(self.errors)

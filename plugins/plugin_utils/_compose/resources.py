@@ -16,6 +16,7 @@ Data = dict[str, t.Any]
 
 KINDS = ("networks", "volumes", "secrets", "configs")
 _ONE = {"networks": "network", "volumes": "volume", "secrets": "secret", "configs": "config"}
+_EXAMPLES = {"networks": "{}", "volumes": "{}", "secrets": "{file: ./…}", "configs": "{file: ./…}"}
 _SOURCES = {"secrets": ("file", "environment", "external"), "configs": ("file", "environment", "content", "external")}
 
 
@@ -100,6 +101,6 @@ def keep_used(
                 problems.error(
                     path,
                     f"the {_ONE[kind]} {key} is not declared",
-                    mend or f"Declare it at the end of the file: {kind}: {{{key}: {{}}}}.",
+                    mend or f"Declare it at the end of the file: {kind}: {{{key}: {_EXAMPLES[kind]}}}.",
                 )
     return result

@@ -33,6 +33,9 @@ def normalize_service(service: Data, path: Path, context: Context) -> Data:
         result[key] = step(value, (*path, key), context) if step else value
     result["environment"] = normalize_environment(given, path, context)
     result.pop("env_file", None)
+    for key in ("networks", "depends_on"):
+        if isinstance(result.get(key), list):
+            context.problems.named((*path, key), result[key])
     _networks(result)
     _depends_on(result)
     return {key: value for key, value in result.items() if key in _KEPT_WHEN_EMPTY or not is_empty(value)}

@@ -150,6 +150,7 @@ class Pairs:
                 continue
             key, equals, text = item.partition("=")
             result[key] = text if equals else self.bare
+        problems.named(path, [item.partition("=")[0] if isinstance(item, str) else "" for item in value])
         return result
 
     def text(self, value: t.Any, path: Path, problems: Problems) -> str | None:

@@ -75,10 +75,20 @@ def test_dollars_are_real_in_a_spec() -> None:
 
 @pytest.mark.parametrize(
     ("volume", "relative"),
-    [("./a:/a", True), ("~/a:/a", True), ("/a:/a", False), ("data:/a", False), ("{type: bind, source: a, target: /a}", True)],
+    [
+        ("./a:/a", True),
+        ("~/a:/a", True),
+        ("/a:/a", False),
+        ("data:/a", False),
+        ("{type: bind, source: a, target: /a}", True),
+    ],
 )
 def test_relative_sources_are_remembered(volume: str, relative: bool) -> None:
-    spec = read(f"services: {{web: {{image: i, volumes: [{volume!r}]}}}}\nvolumes: {{data: }}".replace("'{", "{").replace("}'", "}"))
+    spec = read(
+        f"services: {{web: {{image: i, volumes: [{volume!r}]}}}}\nvolumes: {{data: }}".replace("'{", "{").replace(
+            "}'", "}"
+        )
+    )
     assert (("services", "web", "volumes", 0) in spec.relative) is relative
 
 
@@ -150,8 +160,18 @@ def test_canonical_form_read_again_is_the_same(path: Path) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "a", "80:80", "1g", "$", "${A:-b}", "x: y"]) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4) | st.sampled_from(["source", "target", "type", "test", "x-stacks"]), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["", "a", "80:80", "1g", "$", "${A:-b}", "x: y"])
+    | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(max_size=4) | st.sampled_from(["source", "target", "type", "test", "x-stacks"]), inner, max_size=3
+        )
+    ),
     max_leaves=6,
 )
 
