@@ -10,11 +10,14 @@ module: fleet_plan
 short_description: Plan all container groups of an inventory before anything is changed
 version_added: 0.1.0
 description:
-  - Reads the inventory variables and group files of all hosts, and the facts of the hosts of this play, and works out what
+  - Reads the inventory variables and group files of all hosts, and the facts of the hosts of this play, and works out
+    what
     each host must run, in which order, how containers reach each other and how they get their GPUs.
-  - Anything that does not fit stops here, with all errors at once. Names, needs, links, published ports, GPU memory, mounts,
+  - Anything that does not fit stops here, with all errors at once. Names, needs, links, published ports, GPU memory,
+    mounts,
     secrets and images are checked for the whole inventory, whatever the limit is. Nothing is changed anywhere.
-  - Runs once a play, on the controller. With C(run_once=true) every host of the play gets the result registered; without it
+  - Runs once a play, on the controller. With C(run_once=true) every host of the play gets the result registered;
+    without it
     only the first one does.
 options:
   facts:
@@ -89,10 +92,14 @@ EXAMPLES = r"""
 RETURN = r"""
 hosts:
   description:
-    - For each host of the play its part of the plan, as M(gpu_fleet.containers.container_groups) takes it in O(gpu_fleet.containers.container_groups#module:plan).
-    - C(engine), C(engine_url), C(adopt) and C(state_dir) are the host's variables; C(groups) what it must run; C(images) what
-      must be built or pulled; C(files) the controller's content that mounts need, by hash; C(secrets) where each secret's value
-      comes from; C(selected) the groups that may be changed; C(gpu) what each service gets of the GPU; C(needs_hosts) the other
+    - For each host of the play its part of the plan, as M(gpu_fleet.containers.container_groups) takes it in
+      O(gpu_fleet.containers.container_groups#module:plan).
+    - C(engine), C(engine_url), C(adopt) and C(state_dir) are the host's variables; C(groups) what it must run;
+      C(images) what
+      must be built or pulled; C(files) the controller's content that mounts need, by hash; C(secrets) where each
+      secret's value
+      comes from; C(selected) the groups that may be changed; C(gpu) what each service gets of the GPU; C(needs_hosts)
+      the other
       hosts that a group needs.
   returned: success
   type: dict

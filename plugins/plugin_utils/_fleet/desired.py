@@ -37,7 +37,7 @@ _MAPPED = {
     "command", "entrypoint", "environment", "labels", "user", "image", "build", "container_name", "ports", "volumes",
     "tmpfs", "configs", "secrets", "networks", "network_mode", "ipc", "pid", "restart", "deploy", "healthcheck",
     "stop_grace_period", "init", "security_opt", "devices", "group_add", "ulimits", "extra_hosts", "oom_score_adj",
-    "logging", "depends_on", "cpus", "cpu_shares", "cpu_quota", "cpu_period", "cpuset", "mem_limit",
+    "logging", "depends_on", "cpus", "cpu_shares", "cpuset", "mem_limit",
     "mac_address", "mem_reservation", "memswap_limit", "mem_swappiness", "pids_limit", "shm_size",
 }  # fmt: skip
 
@@ -47,7 +47,6 @@ _ELSEWHERE = {
     "scale",  # checked below
     "env_file",  # its variables are in environment already
     "attach",  # only about what `docker compose up` prints
-    "develop",  # only about `docker compose watch`
 }
 
 
@@ -69,9 +68,7 @@ def desired_service(placement: Placement, name: str, context: Context, files: Fi
     where = placement.where("services", name)
     _check_keys(placement, name, content)
     extensions = placement.extensions(name)
-    mine = tuple(
-        link.link for link in context.links if (link.consumer.node, link.service) == (placement.node, name)
-    )
+    mine = tuple(link.link for link in context.links if (link.consumer.node, link.service) == (placement.node, name))
     config = ContainerConfig(
         name=container_name(placement, name),
         image=context.image,

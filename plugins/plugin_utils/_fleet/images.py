@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ...module_utils._errors import FleetError
 from ...module_utils._engine.reference import parse_reference
+from ...module_utils._errors import FleetError
 from ...module_utils._image.spec import ImageSpec
 from .._images.spec import image_spec, pulled_spec
 from .placement import Placement

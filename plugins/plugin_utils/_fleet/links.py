@@ -119,9 +119,7 @@ def _hint(wish: LinkWish, placements: list[Placement]) -> str:
     )
 
 
-def _same_host(
-    consumer: Placement, service: str, provider: Placement, wish: LinkWish, where: str
-) -> tuple[str, str]:
+def _same_host(consumer: Placement, service: str, provider: Placement, wish: LinkWish, where: str) -> tuple[str, str]:
     mine, its = consumer.services[service], provider.services[wish.service]
     mine_in_host, its_in_host = mine.get("network_mode") in HOST_MODES, its.get("network_mode") in HOST_MODES
     if mine_in_host and its_in_host:

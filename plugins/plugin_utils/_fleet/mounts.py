@@ -104,9 +104,7 @@ def _bind(
         )
     sha, manifest = stage_path(source, where)
     files[sha] = manifest
-    return Mount(
-        "bind", source=STAGED + sha, create_host_path=False, selinux=options.get("selinux") or "", **common
-    )
+    return Mount("bind", source=STAGED + sha, create_host_path=False, selinux=options.get("selinux") or "", **common)
 
 
 def _tmpfs(where: str, entry: str) -> Mount:

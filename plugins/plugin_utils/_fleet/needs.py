@@ -80,7 +80,7 @@ def _cycle_from(start: Node, graph: Graph) -> list[Node]:
 
 def waves(graph: Graph, wanted: Collection[Node]) -> list[list[Node]]:
     """Groups of `wanted` that may start together, first ones first. The graph has no cycle."""
-    return _levels({node: (1, 1) for node in wanted}, graph, wanted)
+    return _levels(dict.fromkeys(wanted, (1, 1)), graph, wanted)
 
 
 def rounds(graph: Graph, wanted: Collection[Node]) -> list[dict[str, list[str]]]:
@@ -90,7 +90,7 @@ def rounds(graph: Graph, wanted: Collection[Node]) -> list[dict[str, list[str]]]
     host, and in the round of its last need on its own. The graph has no cycle.
     """
     result = []
-    for level in _levels({node: (0, 1) for node in wanted}, graph, wanted):
+    for level in _levels(dict.fromkeys(wanted, (0, 1)), graph, wanted):
         calls: dict[str, list[str]] = {}
         for host, group in level:
             calls.setdefault(host, []).append(group)

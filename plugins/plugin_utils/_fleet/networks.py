@@ -126,7 +126,9 @@ def attachments(placement: Placement, service: str, links: list[Resolved]) -> tu
     mac = placement.services[service].get("mac_address")
     if mac and result and not result[0].mac:
         result[0] = replace(result[0], mac=mac)
-    own = {link.network for link in links if link.network and _is(link.provider, link.provider_service, placement, service)}
+    own = {
+        link.network for link in links if link.network and _is(link.provider, link.provider_service, placement, service)
+    }
     others = {link.network for link in links if link.network and _is(link.consumer, link.service, placement, service)}
     for name in sorted(own | others):
         provides = name == link_network(placement) and name in own

@@ -189,7 +189,9 @@ def _services(
                 access=access,
                 links=fleet.links,
                 ports=tuple(
-                    entry.port for entry in fleet.ports if (entry.placement.node, entry.service) == (placement.node, name)
+                    entry.port
+                    for entry in fleet.ports
+                    if (entry.placement.node, entry.service) == (placement.node, name)
                 ),
                 secrets=secrets.secret_files(placement, name, found),
             )

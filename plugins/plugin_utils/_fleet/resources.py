@@ -14,17 +14,23 @@ from .units import seconds, size
 
 # Compose leaves these to Swarm: they say nothing about a container (compose-spec, deploy.md).
 _SWARM_ONLY = {"labels", "placement", "update_config", "rollback_config", "endpoint_mode", "mode", "replicas"}
-_CONDITIONS = {"none": "no", "on-failure": "on-failure", "any": "always", "always": "always", "unless-stopped": "unless-stopped"}
+_CONDITIONS = {
+    "none": "no",
+    "on-failure": "on-failure",
+    "any": "always",
+    "always": "always",
+    "unless-stopped": "unless-stopped",
+}
 
 
 def limits(service: Mapping[str, t.Any], where: str) -> dict[str, t.Any]:
-    """Fields of ContainerConfig: cpus (cores), memory… (bytes), pids_limit. `deploy` wins over the older keys, as in Compose."""
+    """Fields of ContainerConfig: cpus (cores), memory… (bytes), pids_limit. As in Compose, `deploy` wins."""
     deploy = service.get("deploy") or {}
     _check_deploy(deploy, where)
     resources = deploy.get("resources") or {}
     limit, reservation = resources.get("limits") or {}, resources.get("reservations") or {}
     return {
-        "cpus": float(limit.get("cpus") or service.get("cpus") or _quota(service)),
+        "cpus": float(limit.get("cpus") or service.get("cpus") or 0.0),
         "cpu_shares": int(service.get("cpu_shares") or 0),
         "cpuset": service.get("cpuset") or "",
         "memory": size(limit.get("memory") or service.get("mem_limit") or 0, where),
@@ -34,12 +40,6 @@ def limits(service: Mapping[str, t.Any], where: str) -> dict[str, t.Any]:
         "pids_limit": int(limit.get("pids") or service.get("pids_limit") or 0),
         "shm_size": size(service.get("shm_size") or 0, where),
     }
-
-
-def _quota(service: Mapping[str, t.Any]) -> float:
-    # The kernel's default period is 100 ms (Documentation/scheduler/sched-bwc.rst).
-    quota = float(service.get("cpu_quota") or 0)
-    return quota / float(service.get("cpu_period") or 100000) if quota > 0 else 0.0
 
 
 def _check_deploy(deploy: Mapping[str, t.Any], where: str) -> None:

@@ -17,7 +17,7 @@ import typing as t
 from ...module_utils._errors import InputError
 
 Manifest = dict[str, t.Any]
-"""``{"path": controller path, "type": "file" or "directory"}`` or ``{"content": text}``; files have a `mode` (octal text)."""
+"""``{"path": controller path, "type": file or directory}`` or ``{"content": text}``; a file has a `mode` (octal)."""
 
 
 def stage_path(path: str, where: str, mode: int | None = None) -> tuple[str, Manifest]:

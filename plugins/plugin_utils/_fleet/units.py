@@ -30,7 +30,7 @@ def seconds(text: t.Any, where: str = "") -> float:
 
 
 def size(text: t.Any, where: str = "") -> int:
-    """Bytes of ``1073741824``, ``"1g"`` or ``-1`` (no limit). Units are powers of 1024, as in Compose. Raises InputError."""
+    """Bytes of ``1073741824``, ``"1g"`` or ``-1`` (no limit); units are powers of 1024. Raises InputError."""
     if isinstance(text, int):
         return text
     if text == "-1":

@@ -10,8 +10,8 @@ import typing as t
 
 from ...module_utils._engine.reference import parse_reference
 from ...module_utils._group.config import Service
-from .needs import Graph
 from .links import Resolved
+from .needs import Graph
 from .placement import Placement
 from .ports import ALL_ADDRESSES, Published
 
@@ -25,13 +25,19 @@ def service_warnings(placement: Placement, service: Service) -> t.Iterator[str]:
     if not config.image.startswith("build:"):
         reference = parse_reference(config.image)
         if not reference.digest and reference.tag == "latest":
-            yield f"{where} runs {config.image}, which is a different image every now and then. Name a version or a digest."
+            yield (
+                f"{where} runs {config.image}, which is a different image every now and then."
+                " Name a version or a digest."
+            )
 
 
 def port_warnings(ports: list[Published]) -> t.Iterator[str]:
     """About ports that are published on all addresses of a host."""
     for entry in ports:
-        if entry.port.address in ALL_ADDRESSES and entry.placement.services[entry.service].get("network_mode") != "host":
+        if (
+            entry.port.address in ALL_ADDRESSES
+            and entry.placement.services[entry.service].get("network_mode") != "host"
+        ):
             yield (
                 f"{entry.where} is published on all addresses of {entry.placement.host.name}."
                 f" Write an address in front, or set container_link_address for {entry.placement.host.name}."

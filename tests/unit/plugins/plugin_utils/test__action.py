@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleUndefinedVariable
 from ansible.template import trust_as_template
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError, FleetErrors, InputError
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import (
     failed,

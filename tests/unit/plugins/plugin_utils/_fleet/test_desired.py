@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.plan import AccessPlan
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import (
@@ -75,8 +76,16 @@ CASES = [
     ({"devices": [{"source": "/dev/a", "target": "/dev/b", "permissions": "r"}]}, "devices", ("/dev/a:/dev/b:r",)),
     ({"group_add": ["video", "44"]}, "group_add", ("video", "44")),
     ({"sysctls": {"net.core.somaxconn": "1024"}}, "sysctls", {"net.core.somaxconn": "1024"}),
-    ({"ulimits": {"nproc": 5, "nofile": {"soft": 1, "hard": 2}}}, "ulimits", (Ulimit("nofile", 1, 2), Ulimit("nproc", 5, 5))),
-    ({"extra_hosts": ["a=1.2.3.4", "v6=::1", "h=host-gateway"]}, "extra_hosts", ("a:1.2.3.4", "v6:::1", "h:host-gateway")),
+    (
+        {"ulimits": {"nproc": 5, "nofile": {"soft": 1, "hard": 2}}},
+        "ulimits",
+        (Ulimit("nofile", 1, 2), Ulimit("nproc", 5, 5)),
+    ),
+    (
+        {"extra_hosts": ["a=1.2.3.4", "v6=::1", "h=host-gateway"]},
+        "extra_hosts",
+        ("a:1.2.3.4", "v6:::1", "h:host-gateway"),
+    ),
     ({"dns": ["1.1.1.1"]}, "dns", ("1.1.1.1",)),
     ({"ipc": "host"}, "ipc", "host"),
     ({"cgroup": "private"}, "cgroup", "private"),
@@ -93,13 +102,34 @@ CASES = [
     ({"logging": {"driver": "json-file", "options": {"max-size": "10m"}}}, "log_options", {"max-size": "10m"}),
     ({"healthcheck": {"disable": True}}, "healthcheck", Healthcheck(("NONE",))),
     (
-        {"healthcheck": {"test": ["CMD", "a"], "interval": "1m30s", "timeout": "500ms", "retries": 2, "start_period": "5s"}},
+        {
+            "healthcheck": {
+                "test": ["CMD", "a"],
+                "interval": "1m30s",
+                "timeout": "500ms",
+                "retries": 2,
+                "start_period": "5s",
+            }
+        },
         "healthcheck",
         Healthcheck(("CMD", "a"), 90.0, 0.5, 2, 5.0),
     ),
-    ({"tmpfs": ["/run", "/tmp:size=5m,mode=1777"]}, "mounts", (Mount("tmpfs", "/run"), Mount("tmpfs", "/tmp", size=5 << 20, mode=0o1777))),
     (
-        {"volumes": [{"type": "bind", "source": "/srv", "target": "/s", "bind": {"create_host_path": True, "propagation": "rslave"}}]},
+        {"tmpfs": ["/run", "/tmp:size=5m,mode=1777"]},
+        "mounts",
+        (Mount("tmpfs", "/run"), Mount("tmpfs", "/tmp", size=5 << 20, mode=0o1777)),
+    ),
+    (
+        {
+            "volumes": [
+                {
+                    "type": "bind",
+                    "source": "/srv",
+                    "target": "/s",
+                    "bind": {"create_host_path": True, "propagation": "rslave"},
+                }
+            ]
+        },
         "mounts",
         (Mount("bind", "/s", "/srv", create_host_path=True, propagation="rslave"),),
     ),
@@ -108,7 +138,11 @@ CASES = [
         "mounts",
         (Mount("bind", "/s", "/srv", create_host_path=False),),
     ),
-    ({"volumes": [{"type": "volume", "target": "/anonymous", "volume": {}}]}, "mounts", (Mount("volume", "/anonymous"),)),
+    (
+        {"volumes": [{"type": "volume", "target": "/anonymous", "volume": {}}]},
+        "mounts",
+        (Mount("volume", "/anonymous"),),
+    ),
 ]
 
 
@@ -139,7 +173,11 @@ def test_what_is_refused(content, message):
 
 
 def test_a_shared_namespace_names_the_container_and_orders():
-    content = {"image": "redis:7", "network_mode": "service:db", "depends_on": {"db": {"condition": "service_healthy", "required": True}}}
+    content = {
+        "image": "redis:7",
+        "network_mode": "service:db",
+        "depends_on": {"db": {"condition": "service_healthy", "required": True}},
+    }
     made = make(content, others={"db": service()})
     assert made.config.network_mode == "container:core-db-1"
     assert made.config.networks == ()
@@ -178,7 +216,11 @@ def test_names_of_networks_and_volumes():
         },
         networks={
             "default": {"ipam": {}},
-            "own": {"name": "lan", "internal": True, "ipam": {"config": [{"subnet": "10.1.0.0/16", "gateway": "10.1.0.1"}]}},
+            "own": {
+                "name": "lan",
+                "internal": True,
+                "ipam": {"config": [{"subnet": "10.1.0.0/16", "gateway": "10.1.0.1"}]},
+            },
             "out": {"external": True, "name": "shared"},
         },
         volumes={"data": {"driver_opts": {"type": "nfs"}}, "theirs": {"external": True}},

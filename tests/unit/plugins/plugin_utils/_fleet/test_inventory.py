@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.errors import Errors, nearest
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.inventory import read_hosts
 
@@ -46,7 +47,10 @@ def test_who_shares_a_machine(first, second, shared):
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"container_groups": [1]}, "a: container_groups: expected a list of names, found a list. Write «container_groups: [name, …]»."),
+        (
+            {"container_groups": [1]},
+            "a: container_groups: expected a list of names, found a list. Write «container_groups: [name, …]».",
+        ),
         ({"container_environment": ["x"]}, "a: container_environment: expected a mapping, found a list"),
         ({"container_secrets": {"T": ["hidden"]}}, "a: container_secrets.T: expected text or a number, found a list"),
         ({"container_engine_url": 5}, "a: container_engine_url: expected text, found a number"),
@@ -61,9 +65,19 @@ def test_wrong_types(variables, message):
 
 def test_defaults_and_values():
     (bare,) = read(a={"inventory_dir": "/inv"})
-    assert (bare.engine, bare.groups_dir, bare.state_dir, bare.adopt) == ("podman", "/inv/groups", "/var/lib/gpu-fleet", False)
+    assert (bare.engine, bare.groups_dir, bare.state_dir, bare.adopt) == (
+        "podman",
+        "/inv/groups",
+        "/var/lib/gpu-fleet",
+        False,
+    )
     (full,) = read(
-        a={"gpu_reserve": "1g", "container_adopt": "true", "container_environment": {"A": 1, "B": True}, "container_groups": None}
+        a={
+            "gpu_reserve": "1g",
+            "container_adopt": "true",
+            "container_environment": {"A": 1, "B": True},
+            "container_groups": None,
+        }
     )
     assert (full.gpu_reserve, full.adopt, full.environment, full.groups) == (1 << 30, True, {"A": "1", "B": "true"}, ())
 

@@ -3,6 +3,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.errors import Errors
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.needs import (
     check_cycles,
@@ -11,8 +14,6 @@ from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.needs 
     rounds,
     waves,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from .examples import group, host, placed
 
@@ -41,7 +42,9 @@ def test_waves_hold_each_group_once_after_all_it_needs(graph):
 
 
 def _round_of(order):
-    return {(host, name): number for number, calls in enumerate(order) for host, names in calls.items() for name in names}
+    return {
+        (host, name): number for number, calls in enumerate(order) for host, names in calls.items() for name in names
+    }
 
 
 @given(acyclic())
@@ -95,17 +98,18 @@ def test_a_need_means_the_copy_on_the_same_host_else_every_copy():
 
 def test_an_unknown_need_names_the_nearest_group():
     errors = Errors()
-    graph_of([placed(host("a"), group("core-services")), placed(host("a"), group("app", needs=("core-service",)))], errors)
+    graph_of(
+        [placed(host("a"), group("core-services")), placed(host("a"), group("app", needs=("core-service",)))], errors
+    )
     assert [str(error) for error in errors] == [
-        "a: groups/app.yml: x-fleet.needs[0]: no host runs the group «core-service»."
-        " Did you mean «core-services»?"
+        "a: groups/app.yml: x-fleet.needs[0]: no host runs the group «core-service». Did you mean «core-services»?"
     ]
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5])
 def test_a_cycle_is_one_error_that_names_all_of_it(length):
     nodes = [("abc"[number % 3], f"g{number}") for number in range(length)]
-    graph = {node: (follower,) for node, follower in zip(nodes, itertools.chain(nodes[1:], nodes[:1]))}
+    graph = {node: (follower,) for node, follower in zip(nodes, itertools.chain(nodes[1:], nodes[:1]), strict=True)}
     graph["a", "outside"] = (nodes[0],)
     errors = Errors()
     check_cycles(graph, dict.fromkeys(graph, "here"), errors)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import yaml
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError, FleetErrors
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import Group, from_dict
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose import load_group
@@ -60,8 +61,7 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
     "a group without a file": (
         World({"core-services": one()}, {"container_groups": ["core-service"]}),
         [
-            "mainpc: container_groups: no file for group «core-service» in groups. Did you mean "
-            "«core-services»?",
+            "mainpc: container_groups: no file for group «core-service» in groups. Did you mean «core-services»?",
         ],
     ),
     "a group named twice": (
@@ -79,8 +79,7 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
     "container_groups is no list": (
         World({"core": one()}, {"container_groups": "core"}),
         [
-            "mainpc: container_groups: expected a list of names, found text. Write «container_groups: "
-            "[name, …]».",
+            "mainpc: container_groups: expected a list of names, found text. Write «container_groups: [name, …]».",
         ],
     ),
     "a bad gpu_reserve": (
@@ -98,8 +97,7 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
     "a need that no host runs": (
         World({"core": one(), "app": {"x-fleet": {"needs": ["cor"]}, **one()}}, {"container_groups": ["core", "app"]}),
         [
-            "mainpc: groups/app.yml:3:5: x-fleet.needs[0]: no host runs the group «cor». Did you mean "
-            "«core»?",
+            "mainpc: groups/app.yml:3:5: x-fleet.needs[0]: no host runs the group «cor». Did you mean «core»?",
         ],
     ),
     "a circle over two hosts": (
@@ -175,7 +173,10 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
     ),
     "a link to a port on another address": (
         World(
-            {"core": one(**{"x-links": {"DB": "tcp://database:5432"}}), "db": one("database", ports=["127.0.0.1:5432:5432"])},
+            {
+                "core": one(**{"x-links": {"DB": "tcp://database:5432"}}),
+                "db": one("database", ports=["127.0.0.1:5432:5432"]),
+            },
             {"container_groups": ["core"]},
             {"container_groups": ["db"]},
         ),
@@ -200,7 +201,10 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
     "a link out of an internal network": (
         World(
             {
-                "core": {**one(**{"x-links": {"DB": "tcp://database:5432"}}), "networks": {"default": {"internal": True}}},
+                "core": {
+                    **one(**{"x-links": {"DB": "tcp://database:5432"}}),
+                    "networks": {"default": {"internal": True}},
+                },
                 "db": one("database", ports=["5432:5432"]),
             },
             {"container_groups": ["core"]},
@@ -333,15 +337,18 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
             {"container_groups": ["core"]},
         ),
         [
-            "mainpc: groups/core.yml:7:3: secrets.token: cannot read groups/token.txt: No such file "
-            "or directory",
+            "mainpc: groups/core.yml:7:3: secrets.token: cannot read groups/token.txt: No such file or directory",
         ],
     ),
     "a secret's value in clear": (
         World(
             {
                 "core": {
-                    **one(secrets=["token"], environment={"URL": "http://x:hunter2hunter2@y"}, command=["--password", "hunter2hunter2"]),
+                    **one(
+                        secrets=["token"],
+                        environment={"URL": "http://x:hunter2hunter2@y"},
+                        command=["--password", "hunter2hunter2"],
+                    ),
                     "secrets": {"token": {"environment": "TOKEN"}},
                 }
             },
@@ -375,7 +382,14 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
     ),
     "a service with a profile that is needed": (
         World(
-            {"core": {"services": {"web": {"image": REDIS, "depends_on": ["db"]}, "db": {"image": REDIS, "profiles": ["dev"]}}}},
+            {
+                "core": {
+                    "services": {
+                        "web": {"image": REDIS, "depends_on": ["db"]},
+                        "db": {"image": REDIS, "profiles": ["dev"]},
+                    }
+                }
+            },
             {"container_groups": ["core"]},
         ),
         [
@@ -401,8 +415,7 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
     "a build without its context": (
         World({"core": {"services": {"web": {"build": "../images/web"}}}}, {"container_groups": ["core"]}),
         [
-            "mainpc: groups/core.yml:2:3: services.web.build.context: build context images/web is not "
-            "a directory",
+            "mainpc: groups/core.yml:2:3: services.web.build.context: build context images/web is not a directory",
         ],
     ),
     "a file that cannot be read on two hosts is said once": (
@@ -412,8 +425,7 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
             {"container_groups": ["core"]},
         ),
         [
-            "groups/core.yml:4:5: services.web.comand: the key comand is not known here. Did you mean "
-            "command?",
+            "groups/core.yml:4:5: services.web.comand: the key comand is not known here. Did you mean command?",
         ],
     ),
     "several at once": (
@@ -423,8 +435,7 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
         ),
         [
             "mainpc: container_groups: no file for group «other» in groups. There is: app, core.",
-            "mainpc: groups/core.yml:3:5: x-fleet.needs[0]: no host runs the group «nothing». There "
-            "is: app.",
+            "mainpc: groups/core.yml:3:5: x-fleet.needs[0]: no host runs the group «nothing». There is: app.",
             "mainpc: groups/app.yml:5:7: services.app.ports[0]: port 80/tcp on 10.77.1.1 is already "
             "published by core/web of mainpc. Publish one of the two on another port.",
         ],
@@ -459,14 +470,22 @@ def example() -> World:
                 "x-gpu": {"stacks": ["nvidia", "cpu"], "memory": "2g"},
                 "x-links": {"MEMORY": "tcp://memory/store:7140", "LOG": "tcp://log:514", "SELF": "http://side:80/v1"},
             },
-            "side": {"image": REDIS, "restart": "always", "deploy": {"resources": {"limits": {"cpus": "0.5", "memory": "64m"}}}},
+            "side": {
+                "image": REDIS,
+                "restart": "always",
+                "deploy": {"resources": {"limits": {"cpus": "0.5", "memory": "64m"}}},
+            },
         },
         "volumes": {"data": None},
         "secrets": {"token": {"environment": "TOKEN"}, "key": {"file": "key.txt"}},
         "configs": {"settings": {"content": "a: 1"}},
     }
     return World(
-        {"core": core, "tools": {"x-fleet": {"needs": ["core"]}, **one("log")}, "memory": one("store", ports=["7140:7140"])},
+        {
+            "core": core,
+            "tools": {"x-fleet": {"needs": ["core"]}, **one("log")},
+            "memory": one("store", ports=["7140:7140"]),
+        },
         {
             "container_groups": ["core", "tools"],
             "container_secrets": {"TOKEN": SECRET, "UNUSED": "never-used-anywhere"},
@@ -664,7 +683,11 @@ def test_profiles_choose_services(tmp_path):
 
 def test_one_image_is_built_once_for_each_stack(tmp_path):
     gpu = {"x-gpu": {"stacks": ["nvidia"]}}
-    build = {"context": "../images/agent", "x-stacks": {"nvidia": {"args": {"BASE": "cuda:12"}}}, "args": {"BASE": "debian:12"}}
+    build = {
+        "context": "../images/agent",
+        "x-stacks": {"nvidia": {"args": {"BASE": "cuda:12"}}},
+        "args": {"BASE": "debian:12"},
+    }
     world = World(
         {
             "core": {
@@ -689,7 +712,9 @@ def test_one_image_is_built_once_for_each_stack(tmp_path):
 
 def test_ten_groups_are_planned_quickly(tmp_path):
     names = [f"group-{number}" for number in range(10)]
-    world = World({name: one(ports=[f"{7000 + number}:80"]) for number, name in enumerate(names)}, {"container_groups": names})
+    world = World(
+        {name: one(ports=[f"{7000 + number}:80"]) for number, name in enumerate(names)}, {"container_groups": names}
+    )
     started = time.perf_counter()
     world.plan(tmp_path)
     # About 0.03 s on two slow cores; the bound only catches something quadratic.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.errors import Errors
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.ports import check_clashes, published_ports

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.staging import (
     normal_mode,
@@ -57,7 +58,8 @@ def test_what_is_missing_or_no_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("mode", "expected"), [(0o664, 0o644), (0o775, 0o755), (0o600, 0o600), (0o640, 0o600), (0o750, 0o700), (0o444, 0o644)]
+    ("mode", "expected"),
+    [(0o664, 0o644), (0o775, 0o755), (0o600, 0o600), (0o640, 0o600), (0o750, 0o700), (0o444, 0o644)],
 )
 def test_normal_mode(mode, expected):
     assert normal_mode(mode) == expected
