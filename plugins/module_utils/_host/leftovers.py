@@ -8,6 +8,7 @@ Containers and networks are `_group/teardown.py`'s.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Sequence
@@ -76,5 +77,8 @@ def remove_directories(directories: Sequence[str]) -> None:
                     shutil.rmtree(entry.path)
                 else:
                     os.unlink(entry.path)
-        if not os.path.ismount(path):
+        try:
             os.rmdir(path)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
