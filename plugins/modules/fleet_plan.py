@@ -94,13 +94,11 @@ hosts:
   description:
     - For each host of the play its part of the plan, as M(gpu_fleet.containers.container_groups) takes it in
       O(gpu_fleet.containers.container_groups#module:plan).
-    - C(engine), C(engine_url), C(adopt) and C(state_dir) are the host's variables; C(groups) what it must run;
-      C(images) what
-      must be built or pulled; C(files) the controller's content that mounts need, by hash; C(secrets) where each
-      secret's value
-      comes from; C(selected) the groups that may be changed; C(gpu) what each service gets of the GPU; C(needs_hosts)
-      the other
-      hosts that a group needs.
+    - C(engine), C(engine_url), C(adopt) and C(state_dir) are the host's variables.
+    - C(groups) is what it must run, C(images) what must be built or pulled, C(files) the controller's content that
+      mounts need, by hash, and C(secrets) where each secret's value comes from.
+    - C(selected) names the groups that may be changed, C(gpu) says what each service gets of the GPU, and C(needs_hosts)
+      names the other hosts that a group needs.
   returned: success
   type: dict
 waves:

@@ -10,6 +10,7 @@ import pytest
 from ansible.template import Templar
 
 from ansible_collections.gpu_fleet.containers.plugins.action import fleet_plan
+
 from ..plugin_utils._fleet.examples import cpu_facts
 
 GROUP = "services: {web: {image: 'redis:7', ports: ['80:80']}}\n"
