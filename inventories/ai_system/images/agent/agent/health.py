@@ -1,7 +1,7 @@
 """``agent-health``: is the agent in this container well? Standard library only, because it runs every few seconds.
 
 It asks the agent's loop through a Unix socket: the same loop that serves ZeroMQ, without
-the cost of loading ZeroMQ for each check (measured: 17 ms of CPU instead of 46).
+the cost of loading ZeroMQ for each check (measured: 17 ms of CPU instead of 48).
 """
 
 import json
@@ -35,3 +35,7 @@ def main() -> int:
     healthy, reason = check(os.environ.get("AGENT_HEALTH_SOCKET", SOCKET))
     sys.stdout.write("healthy\n" if healthy else f"unhealthy: {reason}\n")
     return 0 if healthy else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -27,7 +27,7 @@ EMOTIONS = {
 
 
 def words(text: str) -> list[str]:
-    return re.findall(r"\w+(?:['’]\w+)*", text.lower())
+    return re.findall("\\w+(?:['\u2019]\\w+)*", text.lower())
 
 
 def sentences(text: str) -> list[str]:
