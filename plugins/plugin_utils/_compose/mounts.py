@@ -115,5 +115,5 @@ def long_volume(entry: dict[str, t.Any]) -> dict[str, t.Any]:
             result[key] = {name: item for name, item in value.items() if item not in ("", False, "0")}
         elif value not in ("", False):
             result[key] = value
-    result["target"] = clean(entry["target"])
+    result["target"] = _target(entry["target"], entry["target"])
     return result

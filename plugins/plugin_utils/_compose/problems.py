@@ -46,9 +46,9 @@ class Problems:
         raise_all(self.errors)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that was probably meant, or empty."""
-    found = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """The known word that was probably meant, or empty. `likeness` is difflib's ratio, 0 to 1."""
+    found = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=likeness)
     return found[0] if found else ""
 
 

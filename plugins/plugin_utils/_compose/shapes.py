@@ -99,9 +99,10 @@ class Object:
         return [*known, *self.extensions]
 
     def hint(self, key: str, path: Path, problems: Problems) -> None:
-        meant = nearest(key, self.extensions)
+        # The common x- would make everything look alike.
+        meant = nearest(key[2:], [known[2:] for known in self.extensions], likeness=0.75)
         if meant:
-            problems.warn((*path, key), f"{key} is ignored; was {meant} meant?")
+            problems.warn((*path, key), f"{key} is ignored; was x-{meant} meant?")
 
 
 @dataclass(frozen=True)
