@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 from .._errors import EngineError
 from .base import Engine
 from .docker import DockerEngine
@@ -28,3 +31,10 @@ def open_engine(name: str, url: str = "") -> Engine:
     if name == "docker":
         return DockerEngine(url)
     raise EngineError(f"unknown engine {name!r}", path="container_engine", mend="Use podman or docker.")
+
+
+def is_installed(name: str) -> bool:
+    """Whether the host has this engine at all; one that is not there yet counts as empty in check mode."""
+    if name == "docker":
+        return os.path.exists("/var/run/docker.sock") or shutil.which("dockerd") is not None
+    return shutil.which(name) is not None

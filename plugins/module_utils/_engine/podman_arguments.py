@@ -83,7 +83,11 @@ def create_container(
 
 
 def create_network(network: NetworkConfig, labels: dict[str, str]) -> Words:
-    """``podman network create``. `attachable` is Docker Swarm's; every Podman network is attachable."""
+    """``podman network create``.
+
+    `attachable` is Docker Swarm's; every Podman network is attachable. The option ``isolate`` stays the user's choice:
+    with it a published port cannot be reached from another network either, which links need.
+    """
     words = ["network", "create"]
     if network.driver:
         words += ["--driver", network.driver]
@@ -124,7 +128,8 @@ def build_image(
 
 
 def import_image(archive: str, reference: str, labels: dict[str, str]) -> Words:
-    changes = [f"LABEL {json.dumps(key)}={json.dumps(value)}" for key, value in sorted(labels.items())]
+    """``podman import``. Podman takes all after the first ``=`` of a LABEL change literally (tried with 4.3)."""
+    changes = [f"LABEL {key}={value}" for key, value in sorted(labels.items())]
     return ["import", "--quiet", *_each("--change", changes), archive, reference]
 
 
@@ -194,9 +199,19 @@ def _storage(config: ContainerConfig, bind_sources: dict[str, str], dialect: Dia
         path = f"{where}: secrets[{index}]"
         words += ["--volume", _volume(_source(secret.source, bind_sources, path), secret.target, ["ro"], path)]
     if config.read_only:
-        # Compose's read_only means the whole root; Podman would add writable /run, /tmp and /var/tmp.
-        words += ["--read-only", "--read-only-tmpfs=false"]
+        words += _read_only(config)
     return words + (["--shm-size", f"{config.shm_size}b"] if config.shm_size else [])
+
+
+def _read_only(config: ContainerConfig) -> Words:
+    """Compose's read_only means the whole root, where Podman would add writable /run, /tmp and /var/tmp.
+
+    Without these, newer Podmans make /dev/shm read-only too (containers/podman#12937); Docker leaves it writable.
+    """
+    words = ["--read-only", "--read-only-tmpfs=false"]
+    if config.ipc not in ("", "private") or any(mount.target == "/dev/shm" for mount in config.mounts):
+        return words
+    return [*words, "--tmpfs", f"/dev/shm:rw,notmpcopyup,mode=1777,size={config.shm_size or 64 << 20}"]
 
 
 def _source(source: str, bind_sources: dict[str, str], path: str) -> str:

@@ -10,9 +10,15 @@ containers/common (libimage/normalize.go).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from .._errors import InputError
+
+# The grammar of distribution/reference (regexp.go): what a repository path and a tag may look like.
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+_PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ def parse_reference(text: str, default_domain: str = "docker.io") -> Reference:
         domain, path = default_domain, head
     if domain == "docker.io" and path and "/" not in path:
         path = f"library/{path}"
-    if not path or path != path.lower() or any(character.isspace() for character in text):
+    if rest.endswith(":") or not _PATH.fullmatch(path) or (tag and not _TAG.fullmatch(tag)):
         raise InputError(f"{text!r} is not an image reference", mend="Write it as [domain/]name[:tag][@sha256:…].")
     if digest and not digest.startswith("sha256:"):
         raise InputError(f"{text!r} has a digest that is not sha256")
