@@ -135,7 +135,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Says «would build» or «would pull» for what is not there. A base that is not there may hold a surprise.
+    details:
+      - Says «would build» or «would pull» for what is not there. An engine that is not installed yet counts as empty.
   diff_mode:
     support: full
   idempotent:
@@ -221,7 +222,8 @@ import threading
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import open_engine
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import ObservedImage
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import is_installed, open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.make import Done, Stager, plan_images
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import from_dict
@@ -268,10 +270,10 @@ def stage(module: AnsibleModule) -> dict:
     entries = [dict(entry) for entry in module.params["images"]]
     archives = {entry["key"]: entry.pop("context_archive") for entry in entries if entry.get("context_archive")}
     specs = [from_dict(entry) for entry in entries]
-    engine = open_engine(module.params["engine"], module.params["engine_url"])
     if module.check_mode:
-        done = plan_images(specs, engine.observe().images)
+        done = plan_images(specs, _images_there(module))
     else:
+        engine = open_engine(module.params["engine"], module.params["engine_url"])
         done = Stager(engine, module.params["cache_dir"], archives, event_writer(module.params["events"])).stage(specs)
     changes = [entry for entry in done if entry.changed]
     return {
@@ -283,6 +285,14 @@ def stage(module: AnsibleModule) -> dict:
             "after": "".join(f"{entry.reference}: {entry.action}\n" for entry in changes),
         },
     }
+
+
+def _images_there(module: AnsibleModule) -> tuple[ObservedImage, ...]:
+    name, url = module.params["engine"], module.params["engine_url"]
+    if not url and not is_installed(name):
+        # A host that gets its engine during the run: one that is not there is empty.
+        return ()
+    return open_engine(name, url).observe().images
 
 
 def _line(entry: Done, check_mode: bool) -> str:

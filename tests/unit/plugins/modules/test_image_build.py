@@ -18,9 +18,12 @@ BASE = ObservedImage("sha256:b", ("docker.io/library/debian:12",))
 SPEC = ImageSpec("agent", "localhost/agent", inputs="i" * 64, bases=("debian:12",))
 
 
-def call(monkeypatch: pytest.MonkeyPatch, check_mode: bool = True, **parameters: t.Any) -> dict[str, t.Any]:
+def call(
+    monkeypatch: pytest.MonkeyPatch, check_mode: bool = True, installed: bool = True, **parameters: t.Any
+) -> dict[str, t.Any]:
     engine = types.SimpleNamespace(observe=lambda: Observed(images=(BASE,)))
     monkeypatch.setattr(image_build, "open_engine", lambda name, url: engine)
+    monkeypatch.setattr(image_build, "is_installed", lambda name: installed)
     defaults = {"engine": "podman", "engine_url": "", "images": None, "events": None, "cache_dir": "/nowhere"}
     return image_build.stage(types.SimpleNamespace(params={**defaults, **parameters}, check_mode=check_mode))
 
@@ -32,6 +35,11 @@ def test_check_mode_says_what_would_be_done(monkeypatch: pytest.MonkeyPatch) -> 
     assert result["summary"] == [f"would build {reference}: not built yet"]
     assert result["images"][0]["context_needed"] is True
     assert result["diff"] == {"before": f"{reference}: absent (not built yet)\n", "after": f"{reference}: built\n"}
+
+
+def test_an_engine_that_is_not_there_yet_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = call(monkeypatch, installed=False, images=[to_dict(SPEC)])
+    assert [entry["action"] for entry in result["images"]] == ["pulled", "built"]
 
 
 def test_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
