@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ...module_utils._errors import InputError
@@ -43,8 +43,13 @@ def link_network(provider: Placement) -> str:
     return f"{provider.project}_{LINK}"
 
 
-def resolve_links(placements: list[Placement], ports: list[Published], errors: Errors) -> list[Resolved]:
-    """Every link of every service of every host."""
+def resolve_links(
+    placements: list[Placement], ports: list[Published], lost: Collection[str], errors: Errors
+) -> list[Resolved]:
+    """Every link of every service of every host.
+
+    lost: groups that could not be read; a link that may go there is left out, their own errors are enough.
+    """
     table: dict[tuple[str, str, str], list[Published]] = {}
     for port in ports:
         table.setdefault((*port.placement.node, port.service), []).append(port)
@@ -52,6 +57,8 @@ def resolve_links(placements: list[Placement], ports: list[Published], errors: E
     for consumer in placements:
         for service in consumer.services:
             for wish in consumer.extensions(service).links:
+                if lost and not _matches(wish, placements) and (not wish.group or wish.group in lost):
+                    continue
                 with errors.collect():
                     result.append(_resolve(consumer, service, wish, placements, table))
     return result
@@ -87,9 +94,7 @@ def _resolve(
 
 def _provider(consumer: Placement, wish: LinkWish, placements: list[Placement], where: str) -> Placement:
     """The one group copy that is meant: the consumer's own group, then its host, then the only one anywhere."""
-    found = [
-        entry for entry in placements if wish.service in entry.services and (not wish.group or entry.name == wish.group)
-    ]
+    found = _matches(wish, placements)
     own = [entry for entry in found if entry.node == consumer.node]
     here = [entry for entry in found if entry.host.name == consumer.host.name]
     for matches in (own, here, found):
@@ -101,6 +106,12 @@ def _provider(consumer: Placement, wish: LinkWish, placements: list[Placement], 
                 f"{wish.url} could mean {names}", where, "Write the group in front: scheme://group/service:port."
             )
     raise InputError(f"{wish.url}: {_missing(wish, placements)}", where, _hint(wish, placements))
+
+
+def _matches(wish: LinkWish, placements: list[Placement]) -> list[Placement]:
+    return [
+        entry for entry in placements if wish.service in entry.services and (not wish.group or entry.name == wish.group)
+    ]
 
 
 def _missing(wish: LinkWish, placements: list[Placement]) -> str:

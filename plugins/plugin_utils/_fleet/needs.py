@@ -16,13 +16,18 @@ Node = tuple[str, str]
 Graph = dict[Node, tuple[Node, ...]]
 
 
-def graph_of(placements: list[Placement], errors: Errors) -> Graph:
-    """Each group with the groups it needs: the copy on its own host, otherwise every copy there is."""
+def graph_of(placements: list[Placement], lost: Collection[str], errors: Errors) -> Graph:
+    """Each group with the groups it needs: the copy on its own host, otherwise every copy there is.
+
+    lost: groups that could not be read; a need of one is left out, its own error is enough.
+    """
     nodes = {placement.node: placement for placement in placements}
     graph: Graph = {}
     for placement in placements:
         needed: list[Node] = []
         for index, name in enumerate(placement.spec.needs):
+            if name in lost:
+                continue
             with errors.collect():
                 needed += _copies(placement, index, name, nodes)
         graph[placement.node] = tuple(dict.fromkeys(needed))

@@ -76,14 +76,21 @@ def make_plan(
     errors = Errors()
     hosts = read_hosts(variables, inside, errors)
     placements, notes = place(hosts, load, errors)
-    _check_only(only, placements, errors)
-    fleet = _fleet(placements, errors)
+    lost = _lost(variables, placements)
+    _check_only(only, placements, lost, errors)
+    fleet = _fleet(placements, lost, errors)
     inner = [host for host in hosts if host.inside]
     known = _facts(inner, facts, errors)
     claims: list[vram.Claim] = []
     memo: dict[tuple[str, str], str] = {}
-    plans = [_plan_host(host, fleet, known[host.name], claims, memo, errors) for host in inner if host.name in known]
-    _claim_outside(hosts, fleet, known, claims)
+    machines = {host.machine: known[host.name] for host in inner if host.name in known}
+    plans = []
+    # Always in the inventory's order, so that the choice of a GPU does not depend on the limit.
+    for host in hosts:
+        if host.name in known:
+            plans.append(_plan_host(host, fleet, known[host.name], claims, memo, errors))
+        elif not host.inside and host.machine in machines:
+            _claim_outside(host, fleet, machines[host.machine], claims)
     budgets = vram.budgets(inner, known, claims)
     vram.check_budgets(budgets, errors)
     raise_all(_once(errors))
@@ -102,20 +109,27 @@ def make_plan(
     }
 
 
-def _check_only(only: Sequence[str], placements: list[Placement], errors: Errors) -> None:
+def _lost(variables: Mapping[str, Mapping[str, t.Any]], placements: list[Placement]) -> set[str]:
+    """Groups that are meant to run somewhere and could not be read: what needs or links to them is not to blame."""
+    meant = [values.get("container_groups") for values in variables.values()]
+    names = {name for entry in meant if isinstance(entry, list) for name in entry if isinstance(name, str)}
+    return names - {placement.name for placement in placements}
+
+
+def _check_only(only: Sequence[str], placements: list[Placement], lost: set[str], errors: Errors) -> None:
     names = {placement.name for placement in placements}
     for name in only:
-        if name not in names:
+        if name not in names | lost:
             errors.append(InputError(f"no host runs a group «{name}»", "container_group", nearest(name, names)))
 
 
-def _fleet(placements: list[Placement], errors: Errors) -> Fleet:
-    graph = graph_of(placements, errors)
+def _fleet(placements: list[Placement], lost: set[str], errors: Errors) -> Fleet:
+    graph = graph_of(placements, lost, errors)
     check_cycles(graph, {entry.node: entry.where("x-fleet", "needs") for entry in placements}, errors)
     ports = published_ports(placements, errors)
     check_clashes(ports, errors)
     _check_container_names(placements, errors)
-    return Fleet(placements, graph, ports, resolve_links(placements, ports, errors))
+    return Fleet(placements, graph, ports, resolve_links(placements, ports, lost, errors))
 
 
 def _check_container_names(placements: list[Placement], errors: Errors) -> None:
@@ -206,15 +220,12 @@ def _note_gpu(placement: Placement, name: str, access: AccessPlan, plan: HostPla
     plan.claims.extend(_claims(placement, name, access))
 
 
-def _claim_outside(hosts: list[Host], fleet: Fleet, known: Mapping[str, GpuHost], claims: list[vram.Claim]) -> None:
-    """GPU memory of hosts outside the limit that are the same machine as one inside: it is the same GPU."""
-    machines = {host.machine: known[host.name] for host in hosts if host.name in known}
-    for placement in fleet.placements:
-        if placement.host.inside or placement.host.machine not in machines:
-            continue
+def _claim_outside(host: Host, fleet: Fleet, facts: GpuHost, claims: list[vram.Claim]) -> None:
+    """GPU memory of a host outside the limit that is the same machine as one inside: it is the same GPU."""
+    for placement in fleet.on(host):
         for name in sorted(placement.services):
             with Errors().collect():  # what does not fit there is said when that host is planned
-                access = gpu.plan_gpu(placement, name, machines[placement.host.machine], vram.taken(claims))
+                access = gpu.plan_gpu(placement, name, facts, vram.taken(claims))
                 claims += _claims(placement, name, access)
 
 

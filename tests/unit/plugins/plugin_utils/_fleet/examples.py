@@ -95,7 +95,7 @@ def nvidia_facts(total: int = 24 * GIB, free: int = 24 * GIB, declared: int = 0,
         "version": "5.4.2",
         "id": "one",
         "cdi_dirs": ["/etc/cdi"],
-        "cdi_devices": ["nvidia.com/gpu=all", "nvidia.com/gpu=0"],
+        "cdi_devices": ["nvidia.com/gpu=all", "nvidia.com/gpu=0", "nvidia.com/gpu=1"],
         "declared": {UUID: declared},
         **engine,
     }

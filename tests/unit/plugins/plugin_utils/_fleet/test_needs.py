@@ -90,7 +90,7 @@ def test_a_need_means_the_copy_on_the_same_host_else_every_copy():
         placed(host("a"), app),
         placed(host("c"), tool),
     ]
-    graph = graph_of(placements, Errors())
+    graph = graph_of(placements, (), Errors())
     assert graph["a", "app"] == (("a", "core"),)
     assert graph["c", "tool"] == (("a", "core"), ("b", "core"))
     assert needed_hosts(graph, ("c", "tool")) == {"a", "b"}
@@ -99,7 +99,9 @@ def test_a_need_means_the_copy_on_the_same_host_else_every_copy():
 def test_an_unknown_need_names_the_nearest_group():
     errors = Errors()
     graph_of(
-        [placed(host("a"), group("core-services")), placed(host("a"), group("app", needs=("core-service",)))], errors
+        [placed(host("a"), group("core-services")), placed(host("a"), group("app", needs=("core-service",)))],
+        (),
+        errors,
     )
     assert [str(error) for error in errors] == [
         "a: groups/app.yml: x-fleet.needs[0]: no host runs the group «core-service». Did you mean «core-services»?"

@@ -726,3 +726,44 @@ def test_the_text_fits_100_columns(tmp_path):
     assert max(len(line) for line in text.splitlines()) <= 100
     assert "→ memory/store:7140 (pc2) MEMORY=tcp://10.77.2.1:7140" in text
     assert "nvidia/cdi 2.0 GiB" in text
+
+
+def test_a_group_that_cannot_be_read_is_the_only_one_to_blame(tmp_path):
+    world = World(
+        {
+            "core": {"services": {"web": {"image": REDIS, "comand": "x"}}},
+            "app": {
+                "x-fleet": {"needs": ["core", "far"]},
+                **one(**{"x-links": {"A": "tcp://core/web:80", "B": "tcp://web:80"}}),
+            },
+            "far": one(),
+        },
+        {"container_groups": ["core", "app"]},
+        {"container_groups": ["far"], "container_engine": "podmann"},
+        only=("core",),
+    )
+    with pytest.raises(FleetErrors) as raised:
+        world.plan(tmp_path)
+    assert [str(error) for error in raised.value.errors] == [
+        "pc2: container_engine: unknown engine 'podmann'. Did you mean «podman»?",
+        "groups/core.yml:4:5: services.web.comand: the key comand is not known here. Did you mean command?",
+    ]
+
+
+def test_which_gpu_a_service_gets_does_not_depend_on_the_limit(tmp_path):
+    facts = nvidia_facts()
+    stack = facts["gpu"]["stacks"][0]
+    stack["devices"].append({**stack["devices"][0], "uuid": UUID.replace("1", "2"), "index": 1, "minor": 1})
+    wish = {"x-gpu": {"stacks": ["nvidia"], "memory": "16g", "count": 1}}
+    chosen = []
+    for number, inside in enumerate((("mainpc", "pc2"), ("pc2",))):
+        world = World(
+            {"core": one(**wish), "other": one("other", **wish)},
+            {"container_groups": ["core"], "ansible_connection": "local"},
+            {"container_groups": ["other"], "ansible_connection": "local"},
+            facts={"mainpc": facts, "pc2": facts},
+            inside=inside,
+        )
+        plan = world.plan(tmp_path / str(number))
+        chosen.append(plan["hosts"]["pc2"]["gpu"]["other/other"]["uuids"])
+    assert chosen[0] == chosen[1] == [UUID.replace("1", "2")]
