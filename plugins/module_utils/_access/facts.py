@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._errors import FleetError
 from .._gpu.findings import Finding, finding
 from .._gpu.host import describe
 from .._gpu.model import EngineFacts, GpuHost, plain
@@ -62,13 +61,7 @@ def _without_access(host: GpuHost, access: dict[str, t.Any]) -> list[Finding]:
 
 
 def _plans(host: GpuHost, engine: str) -> dict[str, t.Any]:
-    from .plan import GpuWish, plan_access
+    from .plan import GpuWish, plan_stack
 
-    plans = {}
-    for stack in host.stacks:
-        if stack.ready:
-            try:
-                plans[stack.name] = plain(plan_access(host, host.engines[engine], GpuWish(stacks=(stack.name,))))
-            except FleetError as error:
-                plans[stack.name] = {"gpu": {"stack": stack.name, "mode": "none", "reason": str(error)}}
-    return plans
+    ready = [stack for stack in host.stacks if stack.ready]
+    return {stack.name: plain(plan_stack(host, host.engines[engine], stack, GpuWish())) for stack in ready}

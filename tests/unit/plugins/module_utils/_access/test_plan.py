@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.plan import GpuWish, plan_access
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.plan import GpuWish, plan_access, plan_stack
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.findings import finding
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.model import (
+    DeviceNode,
     EngineFacts,
     GpuDevice,
     GpuHost,
@@ -73,7 +75,7 @@ WSL = host(gpu(0, "nvidia-wsl"), gpu(1, "nvidia-wsl"))
     ],
 )
 def test_selection_table(facts, engine, wish, mode, cdi, count, ids):
-    request = plan_access(facts, engine, wish).gpu
+    request = plan_stack(facts, engine, facts.stacks[0], wish).gpu
     assert request.mode == mode
     assert request.cdi_devices == tuple(f"nvidia.com/gpu={name}" for name in cdi)
     assert (request.count, request.device_ids) == (count, ids)
@@ -119,6 +121,7 @@ def test_a_gpu_in_mig_mode_gives_its_slices(engine, wish, cdi, ids):
 
 def chosen(facts, wish, taken=None, **declared):
     engine = podman("0", "1", "2", "all", declared=declared.get("declared", {}))
+    facts = dataclasses.replace(facts, engines={"podman": engine})
     return plan_access(facts, engine, wish, taken=taken).gpu.uuids
 
 
@@ -174,6 +177,39 @@ def test_never_a_silent_cpu(facts, wish, words):
     text = str(caught.value)
     assert text.startswith("mainpc: groups/core.yml:3:5: ")
     assert [word for word in words if word not in text] == []
+
+
+@pytest.mark.parametrize("engine", [podman(), docker(), EngineFacts("docker", reason="not installed")])
+def test_a_gpu_that_the_engine_cannot_give_is_no_silent_cpu(engine):
+    with pytest.raises(InputError, match="CDI|not known"):
+        plan_access(TWO, engine, GpuWish(stacks=("nvidia",)))
+    plan = plan_access(TWO, engine, GpuWish(stacks=("nvidia", "cpu")))
+    assert (plan.gpu.stack, plan.cpu_fallback) == ("cpu", True)
+    assert "nvidia: " in plan.gpu.reason
+
+
+def test_too_little_memory_goes_on_to_what_the_wish_allows_next():
+    plan = plan_access(TWO, podman("all"), GpuWish(stacks=("nvidia", "cpu"), memory=30 * GIB))
+    assert (plan.gpu.stack, plan.cpu_fallback) == ("cpu", True)
+
+
+def node(mode, gid):
+    return (DeviceNode("/dev/nvidia0", 195, 0, mode, 0, gid),)
+
+
+@pytest.mark.parametrize(
+    ("mode", "gid", "rootless", "groups"),
+    [
+        ("0666", 44, False, ()),
+        ("0660", 0, False, ()),
+        ("0660", 44, False, ("44",)),
+        ("0660", 44, True, ("keep-groups",)),
+        ("", 0, True, ()),
+    ],
+)
+def test_groups_for_nodes_that_not_everybody_may_open(mode, gid, rootless, groups):
+    facts = host(gpu(0, nodes=node(mode, gid)))
+    assert plan_access(facts, podman("all", rootless=rootless), GpuWish()).group_add == groups
 
 
 def test_cpu_where_the_wish_allows_it_is_said():
