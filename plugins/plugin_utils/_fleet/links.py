@@ -149,9 +149,7 @@ def _same_host(consumer: Placement, service: str, provider: Placement, wish: Lin
 
 def _check_way_out(placement: Placement, service: str, purpose: str, where: str) -> None:
     """A container that is in internal networks only has no way to other hosts, nor they to it."""
-    content, networks = placement.services[service], placement.spec.networks
-    mode = content.get("network_mode")
-    if mode == "none" or (not mode and all((networks.get(key) or {}).get("internal") for key in content["networks"])):
+    if placement.is_isolated(service):
         raise InputError(
             f"{placement.name}/{service} is in internal networks only, so it cannot {purpose}",
             where,

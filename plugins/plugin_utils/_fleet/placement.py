@@ -45,6 +45,14 @@ class Placement:
     def extensions(self, service: str) -> ServiceExtensions:
         return self.spec.extensions.get(service, ServiceExtensions())
 
+    def is_isolated(self, service: str) -> bool:
+        """Whether it is in internal networks only (or in none), so that no other host reaches it, nor it another."""
+        content, networks = self.services[service], self.spec.networks
+        mode = content.get("network_mode")
+        if mode:
+            return mode == "none"
+        return all((networks.get(key) or {}).get("internal") for key in content.get("networks") or ())
+
     def where(self, *path: str | int) -> str:
         """``mainpc: groups/core.yml:12:7: services.web`` with the file relative to the working directory."""
         return f"{self.host.name}: {self.spec.where(t.cast(Path, path))}"

@@ -32,8 +32,11 @@ def service_warnings(placement: Placement, service: Service) -> t.Iterator[str]:
 
 
 def port_warnings(ports: list[Published]) -> t.Iterator[str]:
-    """About ports that are published on all addresses of a host."""
+    """About ports that are published on all addresses of a host, or that nobody can reach."""
     for entry in ports:
+        if entry.placement.is_isolated(entry.service):
+            # Docker publishes nothing then, and says nothing.
+            yield f"{entry.where} reaches nobody: {entry.service} is in internal networks only."
         if (
             entry.port.address in ALL_ADDRESSES
             and entry.placement.services[entry.service].get("network_mode") != "host"

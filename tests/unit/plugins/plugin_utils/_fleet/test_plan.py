@@ -673,6 +673,13 @@ def test_warnings(tmp_path):
     ]
 
 
+def test_a_port_that_nobody_reaches_is_a_warning(tmp_path):
+    core = {**one(ports=["80:80"]), "networks": {"default": {"internal": True}}}
+    assert World({"core": core}, {"container_groups": ["core"]}).plan(tmp_path)["plan_warnings"] == [
+        "mainpc: groups/core.yml:5:7: services.web.ports[0] reaches nobody: web is in internal networks only."
+    ]
+
+
 def test_profiles_choose_services(tmp_path):
     groups = {"core": {"services": {"web": {"image": REDIS}, "debug": {"image": REDIS, "profiles": ["dev"]}}}}
     plain = World(groups, {"container_groups": ["core"]}).plan(tmp_path / "a")
