@@ -56,7 +56,7 @@ class Answer:
 def ask(reader: Reader, stack: str, programs: tuple[str, ...] = ("nvidia-smi",)) -> Answer | None:
     """NVML, else the first nvidia-smi there is; None when the host has neither."""
     answers = reader.nvml()
-    if answers is not None:
+    if answers is not None and ("error" in answers or isinstance(answers.get("devices"), list)):
         return from_nvml(answers, stack)
     for program in programs:
         result = reader.command((program, "-q", "-x"), timeout=30.0)
@@ -264,7 +264,7 @@ def bus_id(text: str) -> str:
 
 def mebibytes(text: str) -> int | None:
     """``24564 MiB`` as bytes."""
-    found = re.fullmatch(r"(\d{1,12}) MiB", text)
+    found = re.fullmatch(r"([0-9]{1,12}) MiB", text)
     return int(found.group(1)) * MIB if found else None
 
 
