@@ -123,7 +123,7 @@ class Number:
 
     def read(self, value: t.Any) -> int | float | None:
         if isinstance(value, str):
-            if _INTEGER.fullmatch(value):
+            if _INTEGER.fullmatch(value) and len(value) <= 20:
                 return int(value)
             value = float(value) if not self.whole and _FLOAT.fullmatch(value) else None
         if not _is_number(value) or value != value or abs(value) == float("inf"):

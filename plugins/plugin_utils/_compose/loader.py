@@ -10,9 +10,11 @@ booleans are true and false only, numbers are what Go's ParseInt and ParseFloat 
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 import typing as t
+from collections.abc import Iterator
 
 import yaml
 from yaml.composer import Composer
@@ -112,18 +114,24 @@ class _Builder:
         raise InputError(message, path=f"{place}: {dotted(path)}" if path else place, mend=mend)
 
     def build(self, node: Node, path: Path) -> t.Any:
+        with self.inside(node, path):
+            if isinstance(node, ScalarNode):
+                return self.scalar(node, path)
+            if isinstance(node, SequenceNode):
+                return self.sequence(node, path)
+            return self.mapping(node, path)
+
+    @contextlib.contextmanager
+    def inside(self, node: Node, path: Path) -> Iterator[None]:
+        """Guards against anchors that contain themselves or expand without end."""
         self._count += 1
         if self._count > MOST_NODES:
             self.fail(node, path, f"the file has more than {MOST_NODES} values once its anchors are expanded")
-        if isinstance(node, ScalarNode):
-            return self.scalar(node, path)
         if id(node) in self._open:
             self.fail(node, path, "this anchor contains itself")
         self._open.add(id(node))
         try:
-            if isinstance(node, SequenceNode):
-                return self.sequence(node, path)
-            return self.mapping(node, path)
+            yield
         finally:
             self._open.discard(id(node))
 
@@ -151,7 +159,7 @@ class _Builder:
         entries: list[tuple[Node, Node]] = []
         merged: list[Node] = []
         for key_node, value_node in node.value:
-            if isinstance(key_node, ScalarNode) and key_node.tag == _PLAIN and key_node.value == _MERGE:
+            if _is_merge(key_node):
                 if merged:
                     self.fail(key_node, (*path, _MERGE), "the key << stands twice", "Write one: <<: [*one, *other].")
                 merged.append(value_node)
@@ -184,24 +192,25 @@ class _Builder:
         for source in node.value if isinstance(node, SequenceNode) else [node]:
             if not isinstance(source, MappingNode):
                 self.fail(node, (*path, _MERGE), "<< wants a mapping, or a list of mappings")
-            before = dict(self.marks)
-            values = self.build(source, path)
-            for key, value in values.items():
-                if key in result or key in own:
-                    self.forget((*path, key), before)
-                else:
-                    result[key] = value
-
-    def forget(self, path: Path, before: Marks) -> None:
-        size = len(path)
-        for place in [place for place in self.marks if place[:size] == path]:
-            if place in before:
-                self.marks[place] = before[place]
-            else:
-                del self.marks[place]
+            with self.inside(source, path):
+                merged = []
+                for key_node, value_node in source.value:
+                    if _is_merge(key_node):
+                        merged.append(value_node)
+                        continue
+                    key = self.key(key_node, path)
+                    if key not in result and key not in own:
+                        self.mark((*path, key), key_node)
+                        result[key] = self.build(value_node, (*path, key))
+                for value_node in merged:
+                    self.merge(value_node, path, result, own)
 
     def mark(self, path: Path, node: Node) -> None:
         self.marks[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _is_merge(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and node.tag == _PLAIN and node.value == _MERGE
 
 
 class Timestamp(str):
@@ -247,19 +256,20 @@ def plain_scalar(text: str) -> t.Any:
     return _timestamp(text) or text
 
 
-def _integer(text: str) -> int | float:
+def _integer(text: str) -> int | float | str:
     sign = -1 if text[0] == "-" else 1
     digits = text.lstrip("+-").lower()
-    if digits[:2] in ("0b", "0o", "0x"):
+    prefixed = digits[:2] in ("0b", "0o", "0x")
+    if len(digits) > 66:
+        number = 2**64
+    elif prefixed:
         number = int(digits, 0)
-    elif len(digits) > 1 and digits[0] == "0":
-        number = int(digits, 8)
-    elif len(digits) > 20:
-        return float(text)
     else:
-        number = int(digits)
-    # Beyond 64 bits Go falls back to a float.
-    return sign * number if -(2**63) <= sign * number < 2**64 else float(sign * number)
+        number = int(digits, 8 if digits[0] == "0" else 10)
+    if -(2**63) <= sign * number < 2**64:
+        return sign * number
+    # Beyond 64 bits Go falls back to a float, which knows no 0x.
+    return text if prefixed else float(text)
 
 
 def _short(tag: str) -> str:
@@ -277,3 +287,5 @@ def read(path: str) -> str:
         raise InputError(f"the file cannot be read: {error.strerror}", path=path) from error
     except UnicodeDecodeError as error:
         raise InputError(f"the file is not UTF-8 text (byte {error.start + 1})", path=path) from error
+    except ValueError as error:
+        raise InputError(f"this cannot be a file's name: {error}", path=repr(path)) from error

@@ -85,7 +85,7 @@ _VOLUME = OneOf(
                             choices=("private", "rprivate", "shared", "rshared", "slave", "rslave", "")
                         ),
                         "create_host_path": FLAG,
-                        "selinux": Text(choices=("z", "Z", "")),
+                        "selinux": Text(choices=("z", "Z")),
                         "recursive": Unsupported("Podman knows no recursive read-only setting"),
                     }
                 ),

@@ -104,9 +104,12 @@ class GroupSpec:
     """One group file.
 
     `services`, `networks`, `volumes`, `secrets` and `configs` are plain JSON data, exactly as
-    ``docker compose config --format json`` (2.26, all profiles on) prints them, without x- keys, with two
-    differences: top-level objects have a `name` only where the file gave one, and every service keeps its
-    `profiles`. `gpus` (Compose ≥ 2.30) has become a device request below ``deploy``.
+    ``docker compose config --format json`` (2.26, all profiles on) prints them, without x- keys, but
+    - networks, volumes, secrets and configs have a `name` only where the file gave one or where they are external;
+    - a dollar sign is one ``$`` (Compose prints ``$$`` so that its output can be read again);
+    - `gpus` (Compose ≥ 2.30) has become a device request below ``deploy``;
+    - a limit of 0 below `ulimits` is 0 (Compose's printing loses it).
+    A variable of `environment` that has no value anywhere is None: not set in the container.
     """
 
     name: str

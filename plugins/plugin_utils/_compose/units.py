@@ -52,7 +52,7 @@ def parse_duration(text: str) -> int:
         return 0
     total = 0
     position = 0
-    while position < len(text):
+    while position < len(text) <= 100:
         match = _DURATION_PART.match(text, position)
         if not match:
             break
@@ -62,7 +62,7 @@ def parse_duration(text: str) -> int:
         if fraction:
             total += int(fraction) * _NANOSECONDS[unit] // 10 ** len(fraction)
         position = match.end()
-    if not text or position < len(text):
+    if not text or position < len(text) or len(text) > 100:
         raise ValueError(f"{text!r} is not a duration; write numbers and ms, s, m or h, e.g. 1m30s")
     if total > _LARGEST:
         raise ValueError(f"{text!r} is too long for a duration")

@@ -164,7 +164,9 @@ JSON = st.recursive(
     | st.booleans()
     | st.integers()
     | st.floats()
-    | st.sampled_from(["", "a", "80:80", "1g", "$", "${A:-b}", "x: y"])
+    | st.sampled_from(
+        ["", "a", "80:80", "1g", "$", "${A:-b}", "x: y", "\0", "9" * 5000, "0x" + "f" * 300, "9" * 5000 + "s", "\ud800"]
+    )
     | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)

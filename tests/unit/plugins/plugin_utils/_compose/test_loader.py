@@ -48,6 +48,10 @@ SCALARS: list[tuple[str, t.Any]] = [
     ("18446744073709551615", 18446744073709551615),
     ("18446744073709551616", 1.8446744073709552e19),
     ("-9223372036854775809", -9.223372036854775809e18),
+    ("0xffffffffffffffff", 2**64 - 1),
+    ("0x10000000000000000", "0x10000000000000000"),
+    ("9" * 400, float("inf")),
+    ("0" + "7" * 30, float("7" * 30)),
     ("1.50", 1.5),
     (".5", 0.5),
     ("1.", 1.0),
@@ -107,6 +111,11 @@ DOCUMENTS: list[tuple[str, str, t.Any]] = [
         "a: &x {k: 1}\nb: &y {<<: *x, l: 2}\nc: {<<: *y}",
         {"a": {"k": 1}, "b": {"k": 1, "l": 2}, "c": {"k": 1, "l": 2}},
     ),
+    (
+        "a merge within a merge, nearer wins",
+        "a: &x {k: 1}\nb: {<<: {<<: *x, k: 2}}",
+        {"a": {"k": 1}, "b": {"k": 2}},
+    ),
     ("a quoted << is a key", "a: {'<<': 1}", {"a": {"<<": 1}}),
     ("a byte order mark is no part of it", "\ufeffa: 1", {"a": 1}),
 ]
@@ -133,6 +142,18 @@ def test_a_billion_laughs_are_refused_quickly() -> None:
     lines = ["a0: &a0 [lol, lol]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     with pytest.raises(InputError, match="more than 100000 values"):
         parse("\n".join(lines), "f.yml")
+
+
+def test_merges_of_merges_are_refused_quickly() -> None:
+    lines = ["a0: &a0 {k: 1}"] + [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 12)]
+    with pytest.raises(InputError, match="more than 100000 values"):
+        parse("\n".join(lines), "f.yml")
+
+
+@pytest.mark.parametrize("text", ["a: &a\n  b: *a\n", "a: &a [*a]\n", "a: &a {<<: *a}\n", "a: &a {b: {<<: *a}}\n"])
+def test_an_anchor_in_itself_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="contains itself"):
+        parse(text, "f.yml")
 
 
 def test_deep_nesting_is_refused() -> None:
