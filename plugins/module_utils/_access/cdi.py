@@ -12,6 +12,7 @@ does not know is dropped as a whole, which engines report only as «unresolvable
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -69,11 +70,15 @@ def resolve(reader: Reader, engine: EngineFacts) -> tuple[tuple[str, ...], list[
 
 def newest_version(engine: EngineFacts) -> tuple[int, int] | None:
     """Highest CDI version the engine reads: (0, 0) for none at all, None when its version is not known."""
-    parts = engine.version.split(".")
-    if len(parts) < 2 or not (parts[0].isdigit() and parts[1].isdigit()):
+    own = _two_numbers(engine.version)
+    if own is None:
         return None
-    own = int(parts[0]), int(parts[1])
     return next((cdi for first, cdi in VERSIONS[engine.name] if own >= first), (0, 0))
+
+
+def _two_numbers(version: str) -> tuple[int, int] | None:
+    found = re.match(r"([0-9]{1,4})\.([0-9]{1,4})(?![0-9])", version)
+    return (int(found.group(1)), int(found.group(2))) if found else None
 
 
 def read_specs(reader: Reader, directories: t.Iterable[str]) -> tuple[list[CdiSpec], list[Finding]]:
@@ -123,8 +128,7 @@ def _host_paths(edit: dict[str, t.Any]) -> t.Iterator[str]:
 
 
 def _unusable(reader: Reader, spec: CdiSpec, engine: EngineFacts, limit: tuple[int, int] | None) -> Finding | None:
-    parts = spec.version.lstrip("v").split(".")
-    own = tuple(int(part) for part in parts[:2] if part.isdigit())
+    own = _two_numbers(spec.version.lstrip("v")) or (0, 0)
     if limit is not None and own > limit:
         readable = f"up to {limit[0]}.{limit[1]}" if limit > (0, 0) else "no CDI spec"
         text = f"{spec.path} has version {spec.version}; {engine.name} {engine.version} reads {readable} and drops the file"

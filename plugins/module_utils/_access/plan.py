@@ -140,7 +140,7 @@ def _nvidia(engine: EngineFacts, stack: Stack, devices: tuple[GpuDevice, ...], w
         )
         return AccessPlan(request)
     if "nvidia" in engine.runtimes:
-        return AccessPlan(_gpus(stack, devices, wish, "the nvidia runtime is registered and there is no CDI spec"))
+        return AccessPlan(_gpus(stack, devices, wish, "the nvidia runtime is registered and no CDI spec can be used"))
     return AccessPlan(_request(stack, devices, wish, mode="none", reason=_no_toolkit(engine)))
 
 
@@ -207,7 +207,7 @@ def _nvidia_wsl(engine: EngineFacts, stack: Stack, devices: tuple[GpuDevice, ...
     if "nvidia.com/gpu=all" in engine.cdi_devices:
         return plan("cdi", f"{engine.name} reads the CDI spec", cdi_devices=("nvidia.com/gpu=all",))
     if "nvidia" in engine.runtimes:
-        return plan("nvidia-runtime", "the nvidia runtime is registered and there is no CDI spec", **all_gpus)
+        return plan("nvidia-runtime", "the nvidia runtime is registered and no CDI spec can be used", **all_gpus)
     # Microsoft's own form (wslg docs/Containers.md): whole directories survive a Windows driver update.
     driver = Mount(type="bind", source="/usr/lib/wsl", target="/usr/lib/wsl", read_only=True, create_host_path=False)
     return replace(

@@ -10,7 +10,7 @@ same time; who declared GPU memory is asked only where there is a GPU.
 from __future__ import annotations
 
 import json
-import threading
+import re
 import typing as t
 
 from .findings import Finding, finding
@@ -28,19 +28,15 @@ def probe_engines(
     reader: Reader, names: t.Sequence[str], url: str = "", with_declared: bool = False
 ) -> tuple[dict[str, EngineFacts], list[Finding]]:
     """Facts of the named engines (docker, podman), asked concurrently. url: Docker's, empty for its default."""
-    answers: dict[str, tuple[EngineFacts, list[Finding]]] = {}
+    if not names:
+        return {}, []
+    # Imported here: who asks no engine should not wait for it.
+    from concurrent.futures import ThreadPoolExecutor
 
-    def ask(name: str) -> None:
-        answers[name] = _PROBES[name](reader, url, with_declared)
-
-    threads = [threading.Thread(target=ask, args=(name,)) for name in names[1:]]
-    for thread in threads:
-        thread.start()
-    for name in names[:1]:
-        ask(name)
-    for thread in threads:
-        thread.join()
-    return {name: answers[name][0] for name in names}, [found for name in names for found in answers[name][1]]
+    with ThreadPoolExecutor(len(names)) as pool:
+        asked = list(pool.map(lambda name: _PROBES[name](reader, url, with_declared), names))
+    facts = dict(zip(names, (answer for answer, _found in asked)))
+    return facts, [each for _answer, found in asked for each in found]
 
 
 def _docker(reader: Reader, url: str, with_declared: bool) -> tuple[EngineFacts, list[Finding]]:
@@ -153,7 +149,7 @@ def add_declared(labels: t.Iterable[str]) -> dict[str, int]:
     for label in labels:
         for part in label.split(","):
             uuid, _equals, number = part.strip().rpartition("=")
-            if uuid and number.isascii() and number.isdigit():
+            if uuid and re.fullmatch("[0-9]{1,18}", number):
                 total[uuid] = total.get(uuid, 0) + int(number)
     return total
 

@@ -44,8 +44,10 @@ def _cpu(looked: HostView) -> Detected:
     return Detected(Stack("cpu", True, "every host can run containers without a GPU"))
 
 
+GENERAL = ("vulkan", "videocore", "venus")
+"""Stacks for graphics on any vendor's GPU, ranked after the vendors' own compute stacks."""
+
 STACKS = (_nvidia, _nvidia_wsl, _cpu)
-"""Vendors' compute stacks before general ones."""
 
 
 def describe(reader: Reader, engines: dict[str, EngineFacts] | None = None) -> GpuHost:
@@ -60,12 +62,13 @@ def describe(reader: Reader, engines: dict[str, EngineFacts] | None = None) -> G
 
 
 def rank(stacks: list[Stack]) -> tuple[Stack, ...]:
-    """Best first: ready, in the order of STACKS' kinds, discrete before integrated, more memory, cpu last."""
+    """Best first: ready, vendors' compute stacks, discrete, more memory, PCI order; cpu last."""
 
-    def key(stack: Stack) -> tuple[bool, bool, bool, int]:
+    def key(stack: Stack) -> tuple[bool, bool, bool, bool, int, str]:
         integrated = bool(stack.devices) and all(device.integrated for device in stack.devices)
         memory = max((device.memory_bytes or 0 for device in stack.devices), default=0)
-        return (stack.name == "cpu", not stack.ready, integrated, -memory)
+        bus = min((device.bus_id for device in stack.devices), default="")
+        return (stack.name == "cpu", not stack.ready, stack.name in GENERAL, integrated, -memory, bus)
 
     return tuple(sorted(stacks, key=key))
 

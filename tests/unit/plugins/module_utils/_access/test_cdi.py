@@ -75,6 +75,9 @@ def test_what_the_engine_says_itself_counts():
         ("podman", "5.8.2", (1, 0)),
         ("podman", "", None),
         ("podman", "six", None),
+        ("podman", "5.\u00b2", None),
+        ("podman", "5", None),
+        ("podman", "5.10-rc1", (1, 0)),
     ],
 )
 def test_newest_version(name, version, expected):

@@ -114,6 +114,10 @@ def test_podman_as_it_says():
     assert facts.declared == {"GPU-1": 7}
 
 
+def test_a_label_with_a_number_that_no_gpu_has():
+    assert add_declared([f"GPU-1={'9' * 5000},GPU-2=\u00b2,GPU-3=1"]) == {"GPU-3": 1}
+
+
 @given(st.lists(st.text(alphabet="GPU-12=,9 x", max_size=20), max_size=5))
 def test_labels_of_any_form_never_raise(labels):
     assert all(number >= 0 for number in add_declared(labels).values())
