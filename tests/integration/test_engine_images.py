@@ -100,7 +100,9 @@ def test_tags_are_written_in_full(engine, name):
 
 def test_import_again_moves_the_tag(engine, name, busybox_archive):
     tag = f"localhost/{name}:1"
-    first = engine.import_image(busybox_archive, tag, {"number": "1"})
+    labels = {"number": "1", "words": 'a "b", $c {"x": "y"}'}
+    first = engine.import_image(busybox_archive, tag, labels)
+    assert images(engine, tag)[0].labels == labels
     second = engine.import_image(busybox_archive, tag, {"number": "2"})
     assert first != second
     assert [image.id for image in images(engine, tag)] == [second]

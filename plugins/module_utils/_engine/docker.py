@@ -65,7 +65,7 @@ class DockerEngine:
             self.version = self._client.version().get("Version", "")
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
             raise connect_error(self._url, str(error)) from error
-        self._api = parse.api_version(self._client._version)
+        self._api = parse.api_version(self._client.api_version)
 
     @contextlib.contextmanager
     def _asking(self, path: str) -> t.Iterator[None]:
