@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 import yaml
 from yaml.composer import Composer
+from yaml.events import AliasEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.parser import Parser
 from yaml.reader import Reader
@@ -68,6 +69,12 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
         if kind is ScalarNode:
             return _PLAIN if implicit[0] else _TAG + "str"
         return _TAG + ("seq" if kind is SequenceNode else "map")
+
+    def compose_node(self, parent: Node | None, index: t.Any) -> Node | None:
+        # YAML lets an anchor be set anew; PyYAML refuses it.
+        if not self.check_event(AliasEvent):
+            self.anchors.pop(self.peek_event().anchor, None)
+        return Composer.compose_node(self, parent, index)
 
 
 def parse(text: str, file: str) -> tuple[t.Any, Marks]:

@@ -103,6 +103,7 @@ DOCUMENTS: list[tuple[str, str, t.Any]] = [
     ("an empty value", "a:\nb: ''", {"a": None, "b": ""}),
     ("block text", "a: |\n  x\n  y\nb: >-\n  x\n  y\n", {"a": "x\ny\n", "b": "x y"}),
     ("an anchor", "a: &x [1]\nb: *x", {"a": [1], "b": [1]}),
+    ("an anchor set anew", "a: &x 1\nb: *x\nc: &x 2\nd: *x", {"a": 1, "b": 1, "c": 2, "d": 2}),
     ("a merge", "a: &x {k: 1, l: 2}\nb: {<<: *x, l: 3}", {"a": {"k": 1, "l": 2}, "b": {"k": 1, "l": 3}}),
     ("a merge after the key", "a: &x {k: 1}\nb: {k: 2, <<: *x}", {"a": {"k": 1}, "b": {"k": 2}}),
     ("merges of a list, the first wins", "b: {<<: [{k: 1}, {k: 2, l: 3}]}", {"b": {"k": 1, "l": 3}}),
