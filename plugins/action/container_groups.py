@@ -10,6 +10,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import failed, plain
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events import remote_folder, run_with_events
@@ -122,12 +123,20 @@ class ActionModule(ActionBase):
         return target
 
 
-_WORDS = {"create": "creating", "recreate": "making anew", "start": "starting", "restart": "restarting", "remove": "removing"}
+_WORDS = {
+    "create": "creating",
+    "recreate": "making anew",
+    "start": "starting",
+    "restart": "restarting",
+    "remove": "removing",
+}
 
 
 def show_event(host: str, event: dict[str, t.Any]) -> str:
     """One line for one event: ``mainpc    1.2 s  core-services/digital-twin: waiting for …``."""
     where = "/".join(part for part in (event["group"], event["service"]) if part)
     word = _WORDS.get(event["event"])
-    text = f"{word} ({event['text']})" if word and event["text"] else word or f"{event['event']} {event['text']}".strip()
+    text = (
+        f"{word} ({event['text']})" if word and event["text"] else word or f"{event['event']} {event['text']}".strip()
+    )
     return f"{host} {event['seconds']:6.1f} s  " + (f"{where}: {text}" if where else text)

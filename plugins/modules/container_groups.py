@@ -189,13 +189,12 @@ warnings:
   elements: str
 """
 
-import os
-import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import open_engine
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import is_installed, open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import Group, from_dict
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.reconcile import Request, reconcile
@@ -245,22 +244,16 @@ def _engine_to_use(module: AnsibleModule) -> Engine | None:
     try:
         return open_engine(module.params["engine"], module.params["engine_url"])
     except EngineError:
-        # Check mode on a host that gets its engine during the run: an engine that is not there is empty.
-        if module.check_mode and not _is_installed(module.params["engine"]):
+        # In check mode deploy.yml has not installed or started the engine: one that is not there is empty.
+        if module.check_mode and not is_installed(module.params["engine"]):
             return None
         raise
-
-
-def _is_installed(name: str) -> bool:
-    if name == "docker":
-        return os.path.exists("/var/run/docker.sock") or shutil.which("dockerd") is not None
-    return shutil.which(name) is not None
 
 
 def _other_engines(name: str) -> list[Engine]:
     """The engine that the groups of this host may still run on. One that does not answer runs nothing."""
     other = "docker" if name == "podman" else "podman"
-    if not (os.path.exists("/var/run/docker.sock") if other == "docker" else shutil.which("podman")):
+    if not is_installed(other):
         return []
     try:
         return [open_engine(other)]
@@ -271,7 +264,7 @@ def _other_engines(name: str) -> list[Engine]:
 def _absent(module: AnsibleModule, events: Events) -> dict[str, t.Any]:
     params = module.params
     engines = _other_engines(params["engine"])
-    if _is_installed(params["engine"]) or params["engine_url"]:
+    if is_installed(params["engine"]) or params["engine_url"]:
         engines.insert(0, open_engine(params["engine"], params["engine_url"]))
     only = None if params["only"] is None else frozenset(params["only"])
     return tear_down(

@@ -177,6 +177,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
@@ -261,7 +262,12 @@ def _run_in(engine: Engine, owned: t.Any, command: dict[str, t.Any]) -> dict[str
 def _ask_link(engine: Engine, owned: t.Any, link: dict[str, t.Any]) -> dict[str, t.Any]:
     if link["check"]:
         answer = _run_in(engine, owned, {**link, "argv": link["check"], "timeout": _LINK_TIMEOUT})
-        return {**link, "answered": answer["rc"] == 0, "reason": answer["output"].strip()[-400:], **_figures(answer["output"])}
+        return {
+            **link,
+            "answered": answer["rc"] == 0,
+            "reason": answer["output"].strip()[-400:],
+            **_figures(answer["output"]),
+        }
     if not link["published"]:
         return {**link, "answered": None, "reason": "it has no check, and its network is not reached from the host"}
     answers = [ask(link["url"]) for _count in range(_LINK_TRIES)]

@@ -115,6 +115,15 @@ def _collect(action: ActionBase, started: dict[str, t.Any], task_vars: dict[str,
         task_vars=task_vars,
     )
     action._low_level_execute_command(f"rm -f {shlex.quote(results)}", sudoable=True)
-    for key in ("ansible_job_id", "started", "finished", "results_file", "stdout", "stderr", "stdout_lines", "stderr_lines"):
+    for key in (
+        "ansible_job_id",
+        "started",
+        "finished",
+        "results_file",
+        "stdout",
+        "stderr",
+        "stdout_lines",
+        "stderr_lines",
+    ):
         result.pop(key, None)
     return result

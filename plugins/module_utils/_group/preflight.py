@@ -175,8 +175,8 @@ def binds(wanted: t.Iterable[Wanted]) -> list[FleetError]:
     ]
 
 
-def outside_links(groups: t.Sequence[Group], playbook: str = "ansible-playbook deploy.yml") -> list[FleetError]:
-    """Links to hosts outside this run must answer now; they are asked all at once."""
+def outside_links(groups: t.Sequence[Group]) -> list[FleetError]:
+    """Links to hosts outside this run must answer now; all are asked at once, each other group gives one error."""
     wishes = [
         (group, service.name, link)
         for group in groups
@@ -186,21 +186,29 @@ def outside_links(groups: t.Sequence[Group], playbook: str = "ansible-playbook d
     ]
     if not wishes:
         return []
+    patience = {link.url: min(OUTSIDE_PATIENCE, group.timeout) for group, _service, link in wishes}
+    with ThreadPoolExecutor(max_workers=min(16, len(patience))) as pool:
+        answers = dict(zip(patience, pool.map(wait_for, patience, patience.values())))
+    silent: dict[tuple[str, str], list[tuple[Group, str, Link]]] = {}
+    for wish in wishes:
+        if not answers[wish[2].url].answered:
+            silent.setdefault((wish[2].host, wish[2].to.partition("/")[0]), []).append(wish)
+    return [
+        _silence(host, other, found, {link.url: answers[link.url].reason for _group, _service, link in found})
+        for (host, other), found in silent.items()
+    ]
 
-    def ask(wish: tuple[Group, str, Link]) -> FleetError | None:
-        group, service, link = wish
-        answer = wait_for(link.url, min(OUTSIDE_PATIENCE, group.timeout))
-        if answer.answered:
-            return None
-        other = link.to.partition("/")[0]
-        return FleetError(
-            f"the link {link.variable} to {link.to} on {link.host} does not answer at {link.url}: {answer.reason}",
-            f"{group.config_files or group.name}: services.{service}.x-links.{link.variable}",
-            f"Start it: {playbook} -l {link.host} -e container_group={other}",
-        )
 
-    with ThreadPoolExecutor(max_workers=min(16, len(wishes))) as pool:
-        return [error for error in pool.map(ask, wishes) if error is not None]
+def _silence(host: str, other: str, found: list[tuple[Group, str, Link]], reasons: dict[str, str]) -> FleetError:
+    """One error for all links to one group that does not answer."""
+    group, service, link = found[0]
+    tried = ", ".join(f"{url} ({reason})" for url, reason in reasons.items())
+    consumers = dict.fromkeys(f"{group.name}/{service}" for group, service, _link in found)
+    return FleetError(
+        f"the link to {link.to} on {host} does not answer; tried {tried}; needed by {', '.join(consumers)}",
+        f"{group.config_files or group.name}: services.{service}.x-links.{link.variable}",
+        f"Start it: ansible-playbook deploy.yml -l {host} -e container_group={other}",
+    )
 
 
 def needed_groups(groups: t.Sequence[Group], selected: t.Collection[str], owned: Owned) -> list[FleetError]:

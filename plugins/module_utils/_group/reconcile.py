@@ -255,14 +255,14 @@ def _finish(result: dict[str, t.Any]) -> dict[str, t.Any]:
         return result
     texts = []
     for name, entry in failed.items():
-        texts.append(f"{name}: {entry['status']}: {entry.get('error', '')}")
+        texts.append(f"{name}: {entry['status']}: {entry.pop('error', '')}")
         if entry.get("rolled_back"):
             texts.append(f"  {entry['rolled_back']}")
     return {
         "failed": True,
         "msg": "\n".join(texts),
         "changed": result["changed"],
-        "groups": {name: {"status": entry["status"]} for name, entry in result["groups"].items()},
+        "groups": result["groups"],
         "warnings": result["warnings"],
     }
 

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import units
-from .loader import Timestamp
 from .problems import Problems, nearest
+from .scalars import Timestamp
 from .spec import Path
 
 _TRUE = ("true", "y", "yes", "on")

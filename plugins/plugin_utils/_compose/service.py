@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Callable
 
 from . import command, mounts, ports
 from .build import normalize_build
@@ -15,7 +16,7 @@ from .environment import normalize_environment
 from .references import extra_hosts, file_reference
 from .spec import Path
 
-Step = t.Callable[[t.Any, Path, Context], t.Any]
+Step = Callable[[t.Any, Path, Context], t.Any]
 
 _KEPT_WHEN_EMPTY = frozenset(
     ("command", "entrypoint", "init", "attach", "build", "deploy", "healthcheck", "logging", "scale", "networks")
@@ -41,7 +42,7 @@ def normalize_service(service: Data, path: Path, context: Context) -> Data:
     return {key: value for key, value in result.items() if key in _KEPT_WHEN_EMPTY or not is_empty(value)}
 
 
-def _each(make: t.Callable[[t.Any, Context], list[t.Any]], once: bool = False) -> Step:
+def _each(make: Callable[[t.Any, Context], list[t.Any]], once: bool = False) -> Step:
     """A step that replaces every entry of a list by what `make` gives for it; `once`: without doubles."""
 
     def step(entries: list[t.Any], path: Path, context: Context) -> list[t.Any]:

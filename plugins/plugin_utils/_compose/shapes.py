@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 from . import units
 from .kinds import Kind, Unsupported, name_of, wrong
-from .loader import Timestamp
 from .problems import Problems, did_you_mean, nearest
+from .scalars import Timestamp
 from .spec import Path
 
 
