@@ -95,9 +95,19 @@ def desired_service(placement: Placement, name: str, context: Context, files: Fi
         config=config,
         depends_on=dependencies(placement, name),
         links=mine,
-        one_shot=extensions.one_shot,
+        one_shot=extensions.one_shot or _is_waited_for(placement, name),
         settle=1.0 if extensions.settle is None else float(extensions.settle),
         cpu_fallback=context.access.cpu_fallback,
+    )
+
+
+def _is_waited_for(placement: Placement, name: str) -> bool:
+    """Whether another service waits until this one has completed: then it is a one-shot without saying so."""
+    return any(
+        entry["condition"] == "service_completed_successfully"
+        for content in placement.services.values()
+        for dependency, entry in (content.get("depends_on") or {}).items()
+        if dependency == name
     )
 
 

@@ -254,3 +254,9 @@ def test_names_of_networks_and_volumes():
 def test_networks_that_are_refused(definition):
     with pytest.raises(InputError):
         group_networks(placed(host("a"), group("core", networks={"default": definition})), [])
+
+
+def test_a_service_that_another_waits_for_to_complete_is_a_one_shot():
+    waiting = service(depends_on={"web": {"condition": "service_completed_successfully", "required": True}})
+    assert make(service(), others={"app": waiting}).one_shot
+    assert not make(service(), others={"app": service()}).one_shot
