@@ -13,7 +13,6 @@ from .base import Engine
 from .docker import DockerEngine
 from .podman import PodmanEngine
 
-
 DOCKER_SOCKET = "/var/run/docker.sock"
 
 
