@@ -16,7 +16,7 @@ from .spec import Path
 def normalize_environment(service: Data, path: Path, context: Context) -> Data:
     """env_file in order, then environment; a name alone has the value it has outside, or None."""
     result: Data = {}
-    files = service.get("env_file") or []
+    files = service.get("env_file", [])
     for index, entry in enumerate([files] if isinstance(files, str) else files):
         place = (*path, "env_file") if isinstance(files, str) else (*path, "env_file", index)
         result.update(_env_file(entry, place, context, result))

@@ -60,10 +60,13 @@ class Text:
     choices: tuple[str, ...] = ()
     pattern: str = ""
     numbers: bool = False
-    """Numbers are accepted and become text."""
+    """Whole numbers are accepted and become text."""
+    fractions: bool = False
+    """So are other numbers."""
 
     def accepts(self, value: t.Any) -> bool:
-        return _is_text(value) or (self.numbers and _is_number(value))
+        number = self.numbers and _is_number(value) and (self.fractions or isinstance(value, int))
+        return number or _is_text(value)
 
     def check(self, value: t.Any, path: Path, problems: Problems) -> str:
         if not self.accepts(value):

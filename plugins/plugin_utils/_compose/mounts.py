@@ -50,6 +50,7 @@ def is_file_path(source: str) -> bool:
 def parse_volume(text: str) -> dict[str, t.Any]:
     """One short entry in long form; the source of a bind is still as written. Raises MountError."""
     parts = text.split(":")
+    entry: dict[str, t.Any]
     if not text or "" in parts[:2]:
         raise MountError(f"{text!r} has an empty part", "Write [source:]target[:options].")
     if len(parts[0]) == 1 and parts[0].isalpha() and len(parts) > 1:
@@ -57,10 +58,12 @@ def parse_volume(text: str) -> dict[str, t.Any]:
     if len(parts) > 3:
         raise MountError(f"{text!r} has too many colons", "Write [source:]target[:options].")
     if len(parts) == 1:
-        return {"type": "volume", "target": _target(parts[0], text), "volume": {}}
+        entry = {"type": "volume", "target": _target(text, text)}
+        # compose-go takes the short way for one or two characters and leaves `volume` out.
+        return entry if len(text) <= 2 else {**entry, "volume": {}}
     source, target = parts[:2]
     bind = is_file_path(source)
-    entry: dict[str, t.Any] = {"type": "bind" if bind else "volume", "source": source, "target": _target(target, text)}
+    entry = {"type": "bind" if bind else "volume", "source": source, "target": _target(target, text)}
     details: dict[str, t.Any] = {}
     for option in parts[2].split(",") if len(parts) == 3 else []:
         _option(option, text, entry, details, bind)

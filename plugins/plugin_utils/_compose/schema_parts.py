@@ -13,7 +13,8 @@ from .shapes import ListOf, MapOf, Object, OneOf, Pairs
 NAME = r"[a-zA-Z0-9._-]+"
 
 TEXT = Text()
-SCALAR = Text(words="a text or a number", numbers=True)
+WHOLE_OR_TEXT = Text(words="a text or a whole number", numbers=True)
+SCALAR = Text(words="a text or a number", numbers=True, fractions=True)
 FLAG = Flag()
 WHOLE = Number()
 COUNT = Number(least=0)

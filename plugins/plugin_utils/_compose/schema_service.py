@@ -24,12 +24,12 @@ from .schema_parts import (
     OPTIONS,
     PAIRS,
     REQUEST_KEYS,
-    SCALAR,
     TEXT,
     TEXT_OR_LIST,
     TEXTS,
     ULIMITS,
     WHOLE,
+    WHOLE_OR_TEXT,
 )
 from .shapes import ListOf, MapOf, Object, OneOf
 from .spec import STACKS
@@ -58,7 +58,7 @@ _PORT = OneOf(
         Object(
             {
                 "target": Number(words="a port number", least=1, most=65535),
-                "published": SCALAR,
+                "published": WHOLE_OR_TEXT,
                 "host_ip": TEXT,
                 "protocol": Text(choices=("tcp", "udp", "sctp", "")),
                 "mode": Text(choices=("host", "ingress", "")),
@@ -103,7 +103,7 @@ _GPU = Object(
         "stacks": ListOf(Text(words="a GPU stack", choices=STACKS), words="a list of GPU stacks"),
         "memory": Size(),
         "count": DEVICE_COUNT,
-        "ids": ListOf(SCALAR, words="a list of indexes or uuids"),
+        "ids": ListOf(WHOLE_OR_TEXT, words="a list of indexes or uuids"),
     }
 )
 

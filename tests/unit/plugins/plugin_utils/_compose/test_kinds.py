@@ -34,7 +34,8 @@ def check(kind: Kind, value: t.Any) -> tuple[t.Any, list[str]]:
     ("kind", "value", "result"),
     [
         (Text(), "a", "a"),
-        (Text(numbers=True), 1.50, "1.5"),
+        (Text(numbers=True), 15, "15"),
+        (Text(numbers=True, fractions=True), 1.50, "1.5"),
         (Text(choices=("a", "b")), "b", "b"),
         (Flag(), True, True),
         (Flag(), "True", True),
@@ -67,6 +68,7 @@ def test_taken(kind: Kind, value: t.Any, result: t.Any) -> None:
     ("kind", "value", "message"),
     [
         (Text(), 1, "this must be a text, but is a number|Put it in quotes."),
+        (Text(numbers=True), 1.5, "this must be a text, but is a number|Put it in quotes."),
         (Text(), True, "this must be a text, but is a boolean|Put it in quotes."),
         (Text(), None, "this must be a text, but is empty|"),
         (Text(), [], "this must be a text, but is a list|"),

@@ -26,7 +26,8 @@ BIND: dict[str, t.Any] = {"type": "bind", "target": "/d", "bind": {"create_host_
 @pytest.mark.parametrize(
     ("text", "entry"),
     [
-        ("/d", {"type": "volume", "target": "/d", "volume": {}}),
+        ("/data", {"type": "volume", "target": "/data", "volume": {}}),
+        ("/d", {"type": "volume", "target": "/d"}),
         ("data:/d", {"type": "volume", "source": "data", "target": "/d", "volume": {}}),
         (
             "data:/d:ro,nocopy",
