@@ -116,7 +116,8 @@ def _contestants(folder: pathlib.Path, engines: t.Sequence[str], loops: bool) ->
         if loops and (CACHE / "peers/bin/ansible-playbook").exists():
             argv = _playbook(folder, f"loop-{engine}", [_loop(engine)])
             program = str(CACHE / "peers/bin/ansible-playbook")
-            environment = {**_ansible(), "ANSIBLE_CONFIG": os.devnull, "ANSIBLE_PIPELINING": "1"}
+            (folder / "peers.cfg").write_text("[connection]\npipelining = true\n")
+            environment = {**_ansible(), "ANSIBLE_CONFIG": str(folder / "peers.cfg")}
             name = {"docker": "community.docker.docker_container", "podman": "containers.podman.podman_container"}
             yield Contestant(f"loop of {name[engine]}", engine, (program, *argv[1:]), environment)
 
