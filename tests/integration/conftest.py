@@ -18,6 +18,8 @@ import pytest
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker import DockerEngine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.podman import PodmanEngine
 
+from .deploy_system import System
+
 CACHE = pathlib.Path(os.environ.get("GPU_FLEET_TEST_CACHE", "~/.cache/gpu-fleet-tests")).expanduser()
 IMAGE = "localhost/gpu-fleet-test/busybox:1"
 IMAGE_LABELS = {"org.gpu-fleet.test": "image", "plain": "a b,c"}
@@ -108,3 +110,46 @@ def link_address() -> str:
     """An address of this host that containers of any network reach, as `container_link_address` is."""
     subprocess.run(["ip", "address", "replace", f"{LINK_ADDRESS}/32", "dev", "lo"], check=True)
     return LINK_ADDRESS
+
+
+@pytest.fixture(scope="session")
+def base_image_cache():
+    """The base of the example system, where the collection looks for it before it asks a mirror."""
+    found = list(CACHE.glob("base-*.tar"))
+    assert found, f"{CACHE} holds no base-*.tar: run tests/integration/fetch first"
+    there = pathlib.Path("/var/cache/gpu-fleet")
+    for archive in found:
+        if not (there / archive.name).exists():
+            shutil.copyfile(archive, there / archive.name)
+
+
+@pytest.fixture(scope="session")
+def prepared(base_image_cache, tmp_path_factory):
+    """Podman's settings and the link addresses, put there by the collection's own playbook."""
+    System(tmp_path_factory.mktemp("prepare")).play("playbooks/prepare.yml")
+
+
+@pytest.fixture(scope="session")
+def small_system(prepared, tmp_path_factory):
+    return System(tmp_path_factory.mktemp("small"))
+
+
+def _up(system: System, engine: str) -> System:
+    """As the repository defines it, up, on this engine: from whatever another test left."""
+    system.restore()
+    system.use(engine)
+    system.deploy()
+    return system
+
+
+@pytest.fixture
+def podman_system(small_system):
+    return _up(small_system, "podman")
+
+
+@pytest.fixture(params=["podman", "docker"])
+def system(request, small_system):
+    """The small system on each engine in turn."""
+    if request.param == "docker":
+        request.getfixturevalue("docker_daemon")
+    return _up(small_system, request.param)
