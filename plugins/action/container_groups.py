@@ -47,17 +47,20 @@ class ActionModule(ActionBase):
         if plan is None:
             return self._execute_or_watch(arguments, task_vars)
         arguments.update({key: plan[key] for key in _FROM_PLAN if key in plan})
-        arguments.setdefault("only", None)
-        self._refuse_blocked(plan, arguments, task_vars)
         arguments["secrets"] = secret_values(plan["secrets"], self._variable(task_vars, "container_secrets"))
+        if arguments.get("only") is None:
+            arguments["only"] = [group["name"] for group in plan["groups"]]
         if self._task.check_mode:
             return self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=task_vars)
+        blocked = _blocked(plan, arguments["only"], task_vars)
+        arguments["only"] = [name for name in arguments["only"] if name not in blocked]
         if asked is None:
             # By-hand use, without the question that deploy.yml asks first.
             asked = self._ask(arguments, task_vars)
             if asked.get("failed"):
                 return asked
-        return self._execute_or_watch(arguments, task_vars, plan, asked["missing_files"])
+        result = self._execute_or_watch(arguments, task_vars, plan, asked["missing_files"])
+        return _with_blocked(result, blocked) if blocked else result
 
     def _ask(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         self._task.check_mode, before = True, self._task.check_mode
@@ -68,26 +71,6 @@ class ActionModule(ActionBase):
 
     def _variable(self, task_vars: dict[str, t.Any], name: str) -> dict[str, str]:
         return plain(self._templar.template(task_vars.get(name, {})))
-
-    def _refuse_blocked(self, plan: dict[str, t.Any], arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> None:
-        """A group whose needed group lies on a host that failed in this run is not started."""
-        failed_hosts = set(task_vars.get("ansible_play_hosts_all", ())) - set(task_vars.get("ansible_play_hosts", ()))
-        blocked = {
-            group: sorted(failed_hosts & set(hosts))
-            for group, hosts in plan.get("needs_hosts", {}).items()
-            if (arguments["only"] is None or group in arguments["only"]) and failed_hosts & set(hosts)
-        }
-        if not blocked:
-            return
-        if arguments["only"] is None:
-            arguments["only"] = [group["name"] for group in plan["groups"]]
-        arguments["only"] = [name for name in arguments["only"] if name not in blocked]
-        text = "; ".join(f"{group} (needs a group on {', '.join(hosts)})" for group, hosts in blocked.items())
-        raise FleetError(
-            f"blocked, because a host they need failed in this run: {text}",
-            task_vars["inventory_hostname"],
-            "Mend that host first, then run deploy.yml again.",
-        )
 
     def _execute_or_watch(
         self,
@@ -121,6 +104,24 @@ class ActionModule(ActionBase):
         finally:
             os.unlink(archive)
         return target
+
+
+def _blocked(plan: dict[str, t.Any], only: list[str], task_vars: dict[str, t.Any]) -> dict[str, list[str]]:
+    """Groups whose needed group lies on a host that failed in this run, with those hosts."""
+    lost = set(task_vars.get("ansible_play_hosts_all", ())) - set(task_vars.get("ansible_play_hosts", ()))
+    needs = {group: sorted(lost & set(hosts)) for group, hosts in plan.get("needs_hosts", {}).items() if group in only}
+    return {group: hosts for group, hosts in needs.items() if hosts}
+
+
+def _with_blocked(result: dict[str, t.Any], blocked: dict[str, list[str]]) -> dict[str, t.Any]:
+    """The result of the other groups, failed because of these."""
+    text = "\n".join(
+        f"{group}: blocked: it needs a group on {', '.join(hosts)}, which failed in this run"
+        for group, hosts in blocked.items()
+    )
+    groups = {**result.get("groups", {}), **{group: {"status": "blocked", "services": {}} for group in blocked}}
+    before = f"{result['msg']}\n" if result.get("failed") else ""
+    return {**result, "failed": True, "groups": groups, "msg": f"{before}{text}. Mend that host, then deploy again."}
 
 
 _WORDS = {
