@@ -29,7 +29,8 @@ def secret_values(manifest: Mapping[str, Mapping[str, str]], variables: Mapping[
             values[key] = str(variables[source["variable"]])
         else:
             try:
-                with open(source["file"], encoding="utf-8") as stream:
+                # As it is: line ends of a certificate or key are part of it.
+                with open(source["file"], encoding="utf-8", newline="") as stream:
                     values[key] = stream.read()
             except OSError as error:
                 raise InputError(f"cannot read {source['file']}: {error.strerror}", key) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .._engine.base import Engine
+from . import labels as names
 from .owned import Owned
 
 
@@ -26,7 +27,7 @@ class Elsewhere:
 
     def _containers(self, group: str) -> list[str]:
         both = (*self.owned.current.items(), *self.owned.previous.items())
-        extra = [container.name for container in self.owned.extra]
+        extra = [entry.name for entry in self.owned.extra if entry.labels.get(names.GROUP) == group]
         return [container.name for key, container in both if key[0] == group] + extra
 
     def stop(self, group: str) -> bool:
@@ -45,10 +46,10 @@ class Elsewhere:
 
     def start_again(self, group: str) -> bool:
         """Undo `stop`. False: nothing was stopped."""
-        names = self.stopped.pop(group, [])
-        for name in names:
+        stopped = self.stopped.pop(group, [])
+        for name in stopped:
             self.engine.start_container(name)
-        return bool(names)
+        return bool(stopped)
 
     def remove(self, group: str) -> None:
         """Remove the group's containers and its marker. Volumes stay; networks go when nobody uses them any more."""

@@ -119,11 +119,12 @@ def ports(
 
 
 def _held(port: Port, held: set[tuple[str, int, str]]) -> bool:
+    """Whether it is our own containers' already, also when it moves from all addresses to one or back."""
     everywhere = ("", "0.0.0.0", "::")
     return any(
         number == port.host
         and protocol == port.protocol
-        and (address == port.address or (address in everywhere and port.address in everywhere))
+        and (address == port.address or address in everywhere or port.address in everywhere)
         for address, number, protocol in held
     )
 

@@ -37,12 +37,19 @@ def fingerprint_key(state_dir: str, create: bool) -> bytes:
     key = random_source.token_bytes(_KEY_BYTES)
     if create:
         os.makedirs(state_dir, mode=0o755, exist_ok=True)
-        _write(path, key, 0o600)
+        try:
+            _write(path, key, 0o600, first=True)
+        except FileExistsError:
+            # Another inventory host on this machine made it meanwhile; both must use the same.
+            return fingerprint_key(state_dir, create)
     return key
 
 
-def _write(path: str, content: bytes, mode: int, uid: int = -1, gid: int = -1) -> None:
-    """Write atomically: a reader sees all of it or nothing, and never with a wider mode."""
+def _write(path: str, content: bytes, mode: int, uid: int = -1, gid: int = -1, first: bool = False) -> None:
+    """Write atomically: a reader sees all of it or nothing, and never with a wider mode.
+
+    first: raise FileExistsError instead of replacing what is there.
+    """
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -50,7 +57,11 @@ def _write(path: str, content: bytes, mode: int, uid: int = -1, gid: int = -1) -
             if uid >= 0 and os.geteuid() == 0:
                 os.fchown(file.fileno(), uid, gid)
             os.fchmod(file.fileno(), mode)
-        os.replace(temporary, path)
+        if first:
+            os.link(temporary, path)
+            os.unlink(temporary)
+        else:
+            os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
@@ -75,19 +86,42 @@ def unpack_files(state_dir: str, archive: str) -> None:
     with tempfile.TemporaryDirectory(dir=state_dir, prefix=".files-") as temporary:
         with tarfile.open(archive) as tar:
             members = tar.getmembers()
-            for member in members:
-                _refuse_outside(member)
+            _refuse_outside(members)
+            # Newer Pythons filter by default and would refuse a link that a staged directory may well hold.
+            tar.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)
             tar.extractall(temporary, members=members)
         for name in sorted(os.listdir(temporary)):
-            target = os.path.join(folder, name)
-            if not os.path.lexists(target):
-                os.rename(os.path.join(temporary, name), target)
+            _take_over(os.path.join(temporary, name), os.path.join(folder, name))
 
 
-def _refuse_outside(member: tarfile.TarInfo) -> None:
-    name = os.path.normpath(member.name)
-    if name.startswith(("/", "..")) or member.isdev():
-        raise InputError(f"the archive of staged files holds {member.name!r}, which leaves its folder")
+def _take_over(source: str, target: str) -> None:
+    if os.path.lexists(target):
+        return
+    try:
+        os.rename(source, target)
+    except OSError:
+        # Another inventory host on this machine staged the same directory meanwhile.
+        if not os.path.lexists(target):
+            raise
+
+
+def _refuse_outside(members: t.Sequence[tarfile.TarInfo]) -> None:
+    """Nothing may be written above the folder: not by a name, a hard link, or through a link of the archive itself."""
+    links = {os.path.normpath(member.name) for member in members if member.issym()}
+    for member in members:
+        name = os.path.normpath(member.name)
+        parents = {name[:index] for index, letter in enumerate(name) if letter == "/"}
+        hard_link = os.path.normpath(member.linkname) if member.islnk() else ""
+        if (
+            name.startswith("/")
+            or name.split("/")[0] == ".."
+            or hard_link.startswith("/")
+            or hard_link.split("/")[0] == ".."
+            or hard_link in links
+            or parents & links
+            or not (member.isfile() or member.isdir() or member.issym() or member.islnk())
+        ):
+            raise InputError(f"the archive of staged files holds {member.name!r}, which leaves its folder")
 
 
 def secret_path(state_dir: str, host: str, secret: SecretFile) -> str:
