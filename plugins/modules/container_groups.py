@@ -92,8 +92,8 @@ attributes:
   idempotent:
     support: full
   platform:
-    platforms: posix
     support: full
+    platforms: linux
 seealso:
   - module: gpu_fleet.containers.fleet_plan
   - module: gpu_fleet.containers.container_groups_info
@@ -139,7 +139,7 @@ leaving:
   type: list
   elements: str
 groups:
-  description: By group, its RV(groups.status) (unchanged, changed, would change, failed, blocked), an error, and how it was rolled back.
+  description: By group, its C(status) (unchanged, changed, would change, failed, blocked), an error, and how it was rolled back.
   returned: with state=present
   type: dict
 images:

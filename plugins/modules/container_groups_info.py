@@ -94,13 +94,13 @@ options:
         elements: str
         default: []
 extends_documentation_fragment:
+  - gpu_fleet.containers.attributes
   - gpu_fleet.containers.attributes.read_only
   - gpu_fleet.containers.engine
 attributes:
   platform:
-    platforms: posix
     support: full
-    description: Target operating systems it works on.
+    platforms: linux
 """
 
 EXAMPLES = r"""
@@ -160,7 +160,7 @@ commands:
   type: list
   elements: dict
 links:
-  description: The links with RV(links.answered) (null when nothing could ask), RV(links.reason), and round trips in milliseconds where known.
+  description: The links with C(answered) (null when nothing could ask), C(reason), and round trips in milliseconds where known.
   returned: always
   type: list
   elements: dict

@@ -20,7 +20,8 @@ extends_documentation_fragment:
   - gpu_fleet.containers.attributes.read_only
 attributes:
   platform:
-    platforms: posix
+    support: full
+    platforms: linux
 options:
   engines:
     description:

@@ -142,6 +142,9 @@ attributes:
   idempotent:
     support: full
     details: The builder is not called when the image is there.
+  platform:
+    support: full
+    platforms: linux
 seealso:
   - module: gpu_fleet.containers.container_groups
 """

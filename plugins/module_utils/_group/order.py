@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .._errors import InputError
 from .config import Group
 
-Key = t.Tuple[str, str]
+Key = tuple[str, str]
 """(group, service)"""
 
 STARTED = "started"

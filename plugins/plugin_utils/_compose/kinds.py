@@ -10,6 +10,7 @@ value given back is then of the right type, so checking goes on.
 
 from __future__ import annotations
 
+import math
 import re
 import typing as t
 from collections.abc import Callable
@@ -129,7 +130,7 @@ class Number:
             if _INTEGER.fullmatch(value) and len(value) <= 20:
                 return int(value)
             value = float(value) if not self.whole and _FLOAT.fullmatch(value) else None
-        if not _is_number(value) or value != value or abs(value) == float("inf"):
+        if not _is_number(value) or not math.isfinite(value):
             return None
         if value == int(value):
             return int(value)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping
 
 from ...module_utils._errors import InputError
@@ -71,9 +72,10 @@ def check_cycles(graph: Graph, where: Mapping[Node, str], errors: Errors) -> Non
 
 def _cycle_from(start: Node, graph: Graph) -> list[Node]:
     """The nodes of a shortest circle through `start`, beginning there; empty when there is none."""
-    paths = [[start]]
+    paths = deque([[start]])
     seen = set()
-    for path in paths:
+    while paths:
+        path = paths.popleft()
         for needed in graph.get(path[-1], ()):
             if needed == start:
                 return path

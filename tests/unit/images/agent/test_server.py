@@ -87,7 +87,7 @@ def test_a_bug_is_told_and_the_agent_stays(start) -> None:
 def test_slow_work_does_not_hide_health(start) -> None:
     Slow.gate.clear()
     agent = start(Slow)
-    waiting = [threading.Thread(target=ask, args=(agent.url, "wait")) for _ in range(4)]
+    waiting = [threading.Thread(target=ask, args=(agent.url, "wait")) for _count in range(4)]
     for thread in waiting:
         thread.start()
     begin = time.monotonic()
@@ -125,7 +125,11 @@ def test_health_check_of_something_else(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(1)
-        thread = threading.Thread(target=lambda: listener.accept()[0].close())
+
+        def hang_up() -> None:
+            listener.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
         thread.start()
         assert health.check(path)[0] is False
         thread.join(3)

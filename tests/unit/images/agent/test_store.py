@@ -61,7 +61,7 @@ def test_what_was_answered_survives_sigkill(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", KILLED.format(image=str(IMAGE)), str(path)], stdout=subprocess.PIPE, text=True
     ) as child:
-        for _ in range(20):
+        for _count in range(20):
             last = int(child.stdout.readline())
         os.kill(child.pid, signal.SIGKILL)
         answered = [int(line) for line in child.stdout.read().split("\n")[:-1]]
@@ -72,7 +72,7 @@ def test_what_was_answered_survives_sigkill(tmp_path: Path) -> None:
 
 
 def test_threads(store: Store) -> None:
-    threads = [threading.Thread(target=lambda: [store.add("word", []) for _ in range(20)]) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: [store.add("word", []) for _count in range(20)]) for _count in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -215,7 +215,7 @@ def test_pulled_images(stage) -> None:
 
 def test_always_asks_the_registry_and_says_whether_it_had_something_new(stage) -> None:
     engine, always = FakeEngine(registry={REDIS.repository: "aa"}), replace(REDIS, pull_policy="always")
-    assert [actions(stage(engine, always)) for _ in range(2)] == [["pulled"], ["present"]]
+    assert [actions(stage(engine, always)) for _count in range(2)] == [["pulled"], ["present"]]
     engine.registry[REDIS.repository] = "bb"
     assert actions(stage(engine, always)) == ["pulled"]
 

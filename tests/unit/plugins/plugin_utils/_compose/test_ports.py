@@ -106,5 +106,5 @@ def test_ports_that_are_certainly_taken(published: str, ports: list[int]) -> Non
     [("", "127.0.0.1", True), ("0.0.0.0", "10.0.0.1", True), ("10.0.0.1", "10.0.0.2", False), ("::1", "::1", True)],
 )
 def test_addresses_meet(one: str, other: str, meet: bool) -> None:
-    assert addresses_meet(one, other) is meet
-    assert addresses_meet(other, one) is meet
+    for pair in ((one, other), (other, one)):
+        assert addresses_meet(*pair) is meet

@@ -22,7 +22,7 @@ def tree(root, content="one", mode=0o644, name="a.txt"):
 def test_a_directory_has_the_same_hash_wherever_it_lies(tmp_path):
     first, manifest = stage_path(tree(tmp_path / "x"), "here")
     os.utime(tmp_path / "x" / "sub" / "a.txt", (0, 0))
-    second, _ = stage_path(tree(tmp_path / "y", mode=0o664), "here")
+    second, _manifest = stage_path(tree(tmp_path / "y", mode=0o664), "here")
     assert first == second
     assert manifest == {"path": str(tmp_path / "x"), "type": "directory"}
 
@@ -33,11 +33,11 @@ def test_content_mode_and_name_count(tmp_path, change):
 
 
 def test_an_empty_directory_and_a_link_count(tmp_path):
-    before, _ = stage_path(tree(tmp_path / "x"), "")
+    before, _manifest = stage_path(tree(tmp_path / "x"), "")
     (tmp_path / "x" / "empty").mkdir()
-    between, _ = stage_path(str(tmp_path / "x"), "")
+    between, _manifest = stage_path(str(tmp_path / "x"), "")
     (tmp_path / "x" / "link").symlink_to("sub")
-    after, _ = stage_path(str(tmp_path / "x"), "")
+    after, _manifest = stage_path(str(tmp_path / "x"), "")
     assert len({before, between, after}) == 3
 
 

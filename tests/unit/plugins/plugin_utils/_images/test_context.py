@@ -23,7 +23,7 @@ Tree = dict[str, bytes]
 
 NAME = st.text(st.sampled_from("abÿ-."), min_size=1, max_size=3).filter(lambda name: name not in (".", ".."))
 TREE = st.dictionaries(
-    st.lists(NAME, min_size=1, max_size=3).map(lambda parts: "d/".join(parts)), st.binary(max_size=8)
+    st.lists(NAME, min_size=1, max_size=3).map("d/".join), st.binary(max_size=8)
 )
 
 
