@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .._engine.base import Engine
+from .._engine.base import Engine, ObservedContainer
 from . import labels as names
-from .owned import Owned
+from .owned import Owned, dependents_first, deployed_config
 
 
 @dataclass
@@ -25,29 +25,27 @@ class Elsewhere:
         """Whether anything of a group is here."""
         return group in self.owned.groups
 
-    def _containers(self, group: str) -> list[str]:
-        both = (*self.owned.current.items(), *self.owned.previous.items())
-        extra = [entry.name for entry in self.owned.extra if entry.labels.get(names.GROUP) == group]
-        return [container.name for key, container in both if key[0] == group] + extra
+    def _containers(self, group: str) -> list[ObservedContainer]:
+        """The group's containers, in the order in which they can be removed."""
+        everything = (*self.owned.current.values(), *self.owned.previous.values(), *self.owned.extra)
+        mine = [container for container in everything if container.labels.get(names.GROUP) == group]
+        return [container for level in dependents_first(mine) for container in level]
 
     def stop(self, group: str) -> bool:
         """Stop what runs, the last started first. False: nothing of the group is here."""
         if not self.moves(group):
             return False
-        running = [
-            container.name
-            for key, container in self.owned.current.items()
-            if key[0] == group and container.state == "running"
-        ]
-        self.stopped[group] = running
-        for name in running:
-            self.engine.stop_container(name, 10.0)
+        running = [container for container in self._containers(group) if container.state == "running"]
+        self.stopped[group] = [container.name for container in running]
+        for container in running:
+            config = deployed_config(container)
+            self.engine.stop_container(container.name, config.stop_grace_period if config else 10.0)
         return True
 
     def start_again(self, group: str) -> bool:
-        """Undo `stop`. False: nothing was stopped."""
+        """Undo `stop`, in the opposite order. False: nothing was stopped."""
         stopped = self.stopped.pop(group, [])
-        for name in stopped:
+        for name in reversed(stopped):
             self.engine.start_container(name)
         return bool(stopped)
 
@@ -55,8 +53,8 @@ class Elsewhere:
         """Remove the group's containers and its marker. Volumes stay; networks go when nobody uses them any more."""
         if not self.moves(group):
             return
-        for name in self._containers(group):
-            self.engine.remove_container(name)
+        for container in self._containers(group):
+            self.engine.remove_container(container.name)
         for marker in self.owned.good.get(group, ()):
             self.engine.remove_volume(marker.name)
 

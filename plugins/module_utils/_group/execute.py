@@ -16,14 +16,14 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from .._engine.base import ObservedNetwork
+from .._engine.base import ObservedContainer, ObservedNetwork
 from .._errors import FleetError
 from . import labels as names
 from .actions import CHANGING, CHECK, KEEP, Action, GroupActions
 from .bring_up import Cancelled, Patience, Place, wait_completed, wait_healthy
 from .elsewhere import Elsewhere
 from .order import COMPLETED, HEALTHY, STARTED, Key, Wait, waits
-from .owned import deployed_network
+from .owned import dependents_first, deployed_network
 from .resolve import Wanted, marker, network_labels, volume_labels
 
 Emit = t.Callable[..., None]
@@ -230,7 +230,8 @@ class Run:
         markers = self.place.owned.good.get(group.name, ())
         if volume.name not in [entry.name for entry in markers]:
             engine.create_volume(volume, labels)
-        self.place.drop_retired([key for key in {**plan.services, **self.place.retired} if key[0] == group.name])
+        retired = [key for key in {**plan.services, **self.place.retired} if key[0] == group.name]
+        self.place.drop_retired(reversed(retired))
         for action in plan.removals:
             self.emit("remove", *action.key, text=action.reason)
             engine.remove_container(action.name)
@@ -286,15 +287,25 @@ class Run:
     def _take_unknown_away(self, run: _GroupRun) -> None:
         """Containers of services that the last good revision does not have: a killed run made them."""
         known = self.place.owned.good_services(run.plan.group.name)
-        for key, container in self.place.owned.current.items():
-            if key in run.plan.services and key[1] not in known:
+        self._remove(
+            container
+            for key, container in self.place.owned.current.items()
+            if key in run.plan.services and key[1] not in known
+        )
+
+    def _remove(self, containers: t.Iterable[ObservedContainer]) -> None:
+        for level in dependents_first(containers):
+            for container in level:
                 self.place.engine.remove_container(container.name)
 
     def _take_all_away(self, run: _GroupRun) -> None:
         """A group that was never good leaves no container behind, of this run or of one that was killed."""
-        for key, container in self.place.owned.current.items():
-            if key[0] == run.plan.group.name and key not in self.place.retired:
-                self.place.engine.remove_container(container.name)
+        mine = [
+            container
+            for key, container in self.place.owned.current.items()
+            if key[0] == run.plan.group.name and key not in self.place.retired
+        ]
+        self._remove(mine)
         for network in run.plan.group.networks:
             if not network.external and not network.group:
                 self._remove_unused(network.name)

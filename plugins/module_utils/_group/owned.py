@@ -127,6 +127,32 @@ def deployed_config(container: ObservedContainer) -> ContainerConfig | None:
         return None
 
 
+def dependents_first(containers: t.Iterable[ObservedContainer]) -> t.Iterator[list[ObservedContainer]]:
+    """Containers in levels in which they can be removed: what depends on others goes before them.
+
+    Podman refuses to remove a container whose network, IPC or PID namespace another one uses.
+    """
+    left = list(containers)
+    while left:
+        needed = {name for entry in left for name in _depends_on(entry, left)}
+        level = [entry for entry in left if entry.name not in needed] or list(left)
+        yield level
+        left = [entry for entry in left if entry not in level]
+
+
+def _depends_on(container: ObservedContainer, among: t.Iterable[ObservedContainer]) -> list[str]:
+    """Names of the containers it depends on, from Compose's own label."""
+    services = {
+        entry.partition(":")[0] for entry in container.labels.get(names.COMPOSE_DEPENDS_ON, "").split(",") if entry
+    }
+    group = container.labels.get(names.GROUP)
+    return [
+        other.name
+        for other in among
+        if other.labels.get(names.GROUP) == group and other.labels.get(names.SERVICE) in services
+    ]
+
+
 def deployed_network(network: ObservedNetwork) -> NetworkConfig | None:
     """The definition this network was made from, None when its label cannot be read."""
     try:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from .._engine.base import Engine, ObservedContainer
 from . import labels as names
 from . import stage
-from .owned import Owned, deployed_config, owned_by
+from .owned import Owned, dependents_first, deployed_config, owned_by
 
 Emit = t.Callable[..., None]
 
@@ -69,14 +69,10 @@ def tear_down(
 
 def _remove_containers(engine: Engine, containers: t.Sequence[ObservedContainer], emit: Emit) -> None:
     """Dependents before what they depend on; within one level at the same time."""
-    left = {entry.name: entry for entry in containers}
     with ThreadPoolExecutor(max_workers=8) as pool:
-        while left:
-            needed = {name for entry in left.values() for name in _depends_on(entry, left.values())}
-            level = [entry for name, entry in left.items() if name not in needed] or list(left.values())
+        for level in dependents_first(containers):
             for entry, _done in zip(level, pool.map(lambda each: _remove(engine, each), level)):
                 emit("removed", entry.labels.get(names.GROUP, ""), entry.labels.get(names.SERVICE, ""))
-                del left[entry.name]
 
 
 def _remove(engine: Engine, container: ObservedContainer) -> None:
@@ -84,19 +80,6 @@ def _remove(engine: Engine, container: ObservedContainer) -> None:
     if container.state == "running":
         engine.stop_container(container.name, config.stop_grace_period if config else 10.0)
     engine.remove_container(container.name)
-
-
-def _depends_on(container: ObservedContainer, all_containers: t.Iterable[ObservedContainer]) -> list[str]:
-    """Names of the containers it depends on, from Compose's own label."""
-    services = {
-        entry.partition(":")[0] for entry in container.labels.get(names.COMPOSE_DEPENDS_ON, "").split(",") if entry
-    }
-    group = container.labels.get(names.GROUP)
-    return [
-        other.name
-        for other in all_containers
-        if other.labels.get(names.GROUP) == group and other.labels.get(names.SERVICE) in services
-    ]
 
 
 def summary(owned: Owned) -> list[dict[str, t.Any]]:

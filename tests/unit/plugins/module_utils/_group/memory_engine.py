@@ -1,7 +1,8 @@
 """An engine in memory for tests of ordering, rollback and recovery, where faults must strike at exact calls.
 
 As strict as the real ones: names are unique, a network in use cannot be removed, a
-published port has one holder, what does not exist cannot be started.
+published port has one holder, what does not exist cannot be started, a container whose
+namespace another one shares has to run for it (Docker) and cannot be removed before it (Podman).
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class MemoryEngine:
         self.lock = threading.RLock()
         self.containers: dict[str, ObservedContainer] = {}
         self.configs: dict[str, ContainerConfig] = {}
+        self.shares: dict[str, set[str]] = {}
+        """Container id → ids of the containers whose namespaces it shares, as they were when it was made."""
         self.networks: dict[str, ObservedNetwork] = {}
         self.volumes: dict[str, ObservedVolume] = {}
         self.images: list[ObservedImage] = []
@@ -110,6 +113,8 @@ class MemoryEngine:
                 networks=tuple(sorted(attachment.network for attachment in config.networks)),
             )
             self.configs[identity] = config
+            shared = [mode.partition("container:")[2] for mode in (config.network_mode, config.ipc, config.pid)]
+            self.shares[identity] = {self._get(other).id for other in shared if other}
             return identity
 
     def _get(self, name: str) -> ObservedContainer:
@@ -121,6 +126,13 @@ class MemoryEngine:
         with self.lock:
             self._call("start", name)
             container = self._get(name)
+            down = [
+                entry.name
+                for entry in self.containers.values()
+                if entry.id in self.shares[container.id] and entry.state != "running"
+            ]
+            if down:
+                raise EngineError(f"{name} shares a namespace of {down}, which does not run")
             ports = tuple((port.address, port.host or 0, port.protocol) for port in self.configs[container.id].ports)
             for other in self.containers.values():
                 if other.name != name and set(other.ports) & set(ports):
@@ -150,6 +162,10 @@ class MemoryEngine:
     def remove_container(self, name: str) -> None:
         with self.lock:
             self._call("remove", name)
+            gone = self.containers.get(name)
+            users = [entry.name for entry in self.containers.values() if gone and gone.id in self.shares[entry.id]]
+            if users:
+                raise EngineError(f"{name} has dependent containers: {users}")
             self.containers.pop(name, None)
 
     def container(self, name: str) -> ObservedContainer | None:
