@@ -1,0 +1,106 @@
+"""Secret values by their source, and the archive of staged files as a host unpacks it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import tarfile
+
+import pytest
+
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.stage import unpack_files
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.staging import stage_content, stage_path
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import pack_files, secret_values
+
+
+def test_values_by_source_as_they_are(tmp_path):
+    path = tmp_path / "token"
+    path.write_bytes("wert-mit-ü\r\nzweite Zeile\n".encode())
+    manifest = {"core/token": {"variable": "TOKEN"}, "core/file": {"file": str(path)}, "core/n": {"variable": "N"}}
+    assert secret_values(manifest, {"TOKEN": "s3cret-value", "N": 12345678, "OTHER": "unused"}) == {
+        "core/token": "s3cret-value",
+        "core/file": "wert-mit-ü\r\nzweite Zeile\n",
+        "core/n": "12345678",
+    }
+
+
+def test_a_missing_value_names_key_and_variable_and_no_value():
+    with pytest.raises(InputError) as raised:
+        secret_values({"core/token": {"variable": "TOKEN"}}, {"OTHER": "s3cret-value"})
+    assert str(raised.value) == "core/token: no value for the secret TOKEN. Put it into container_secrets."
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"core/token: cannot read .*gone: No such file or directory"):
+        secret_values({"core/token": {"file": str(tmp_path / "gone")}}, {})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A directory with what staging knows: files of several modes, links, directories, a hard link."""
+    root = tmp_path / "content"
+    (root / "deep" / "empty").mkdir(parents=True)
+    (root / "plain.txt").write_text("plain")
+    (root / "run.sh").write_text("#!/bin/sh\n")
+    (root / "run.sh").chmod(0o777)
+    (root / "private").write_text("private")
+    (root / "private").chmod(0o640)
+    (root / "link").symlink_to("plain.txt")
+    (root / "deep" / "dangling").symlink_to("/nowhere")
+    os.link(root / "plain.txt", root / "same.txt")
+    return root
+
+
+def unpacked(tmp_path, manifests):
+    state = tmp_path / "state"
+    state.mkdir()
+    archive = pack_files(manifests, list(manifests))
+    try:
+        unpack_files(str(state), archive)
+    finally:
+        os.unlink(archive)
+    return state / "files"
+
+
+def test_what_a_host_unpacks_has_the_hash_it_is_named_by(tmp_path, folder):
+    """The one property that matters: plan, hand over, unpack, and hashing again gives the same names."""
+    text, content = stage_content("level: info\n", 0o600)
+    (tmp_path / "one").write_bytes(b"\0binary\xff")
+    staged = dict([stage_path(str(folder), "w"), stage_path(str(tmp_path / "one"), "w", 0o755), (text, content)])
+    files = unpacked(tmp_path, staged)
+    assert sorted(os.listdir(files)) == sorted(staged)
+    for sha in staged:
+        assert stage_path(str(files / sha), "w")[0] == sha
+
+
+def test_a_directory_arrives_whole(tmp_path, folder):
+    sha, manifest = stage_path(str(folder), "w")
+    there = unpacked(tmp_path, {sha: manifest}) / sha
+    assert os.readlink(there / "link") == "plain.txt" and os.readlink(there / "deep" / "dangling") == "/nowhere"
+    assert (there / "same.txt").read_text() == "plain" and (there / "deep" / "empty").is_dir()
+    modes = {name: (there / name).stat().st_mode & 0o777 for name in ("plain.txt", "run.sh", "private", "deep")}
+    assert modes == {"plain.txt": 0o644, "run.sh": 0o755, "private": 0o600, "deep": 0o755}
+
+
+def test_only_what_is_asked_for_and_the_same_bytes_each_time(folder):
+    sha, manifest = stage_path(str(folder), "w")
+    manifests = {sha: manifest, "f" * 64: {"content": "x", "mode": "0644"}}
+    digests = []
+    for _time in range(2):
+        archive = pathlib.Path(pack_files(manifests, [sha]))
+        with tarfile.open(archive) as tar:
+            names = tar.getnames()
+            assert {member.mtime for member in tar} == {0} and {(m.uid, m.gid, m.uname) for m in tar} == {(0, 0, "")}
+        digests.append(hashlib.sha256(archive.read_bytes()).hexdigest())
+        archive.unlink()
+        os.utime(folder / "plain.txt")
+    assert {name.partition("/")[0] for name in names} == {sha}
+    assert digests[0] == digests[1]
+
+
+def test_the_archive_is_readable_by_its_owner_alone():
+    archive = pathlib.Path(pack_files({}, []))
+    assert archive.stat().st_mode & 0o777 == 0o600
+    archive.unlink()

@@ -1,0 +1,163 @@
+"""What people read: every word of it, from registered results."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils import _report
+
+
+def plan(*services, host="mainpc", **more):
+    groups = [{"name": "core", "services": list(services)}]
+    return {"hosts": {host: {"engine": "podman", "groups": groups}}, **more}
+
+
+def service(name, gpu=None, **more):
+    return {"name": name, "config": {"name": f"core-{name}-1", "image": "x:1", "gpu": gpu}, **more}
+
+
+def test_a_table_is_as_wide_as_its_widest_cells_and_ends_without_blanks():
+    assert _report.table([["A", "B"], ["long", "x"], ["", "yy"]]) == ["A     B", "long  x", "      yy"]
+
+
+def asked(**groups):
+    return {"groups": {name.replace("_", "-"): {"status": status} for name, status in groups.items()}}
+
+
+def test_a_deploy_per_host():
+    lines = _report.deploy_lines(
+        plan(plan_warnings=["core: port 80 is published on all addresses"]),
+        {
+            "mainpc": {
+                **asked(core="unchanged", audio="would change", video="unchanged"),
+                "left_behind": {"docker": ["a", "b"]},
+            }
+        },
+        {"mainpc": {"audio": {"status": "changed"}}},
+    )
+    assert lines == [
+        "mainpc (podman): changed: audio; unchanged: core, video",
+        "  left behind on docker: volumes a, b (remove them there when their data is not needed)",
+        "warning: core: port 80 is published on all addresses",
+    ]
+
+
+def test_a_deploy_that_did_nothing_or_never_asked():
+    assert _report.deploy_lines(plan(), {"mainpc": asked()}, {"mainpc": None}) == ["mainpc (podman): no groups"]
+    assert _report.deploy_lines(plan(), {"mainpc": None}, {}) == []
+    assert _report.deploy_lines(plan(), {"mainpc": {"failed": True}}, {}) == []
+
+
+def test_what_gpu_services_really_got():
+    wish = plan(
+        service("plain"),
+        service("fast", {"stack": "nvidia", "mode": "cdi"}),
+        service("slow", {"stack": "cpu", "reason": "no GPU on this host"}, cpu_fallback=True),
+        service("odd", {}),
+    )
+    assert _report.deploy_lines(wish, {"mainpc": asked(core="changed")}, {})[1:] == [
+        "  core/fast: nvidia through cdi",
+        "  core/slow: on the CPU, as its group allows (no GPU on this host)",
+        "  core/odd: cpu through none",
+    ]
+
+
+def entry(**changes):
+    return {
+        "group": "core",
+        "service": "twin",
+        "state": "running",
+        "health": "healthy",
+        "image": "agent:1",
+        "exit_code": None,
+        "gpu": None,
+        "ports": [],
+        **changes,
+    }
+
+
+def test_status_is_a_row_for_each_container():
+    ports = [{"address": "10.77.1.1", "host": 7000, "protocol": "tcp"}, {"address": "", "host": 53, "protocol": "udp"}]
+    services = [
+        entry(ports=ports),
+        entry(service="gpu", gpu={"stack": "nvidia", "mode": "cdi", "reason": ""}),
+        entry(service="cpu", gpu={"stack": "cpu", "mode": "none", "reason": "no GPU"}, state="exited"),
+    ]
+    assert _report.status_lines({"mainpc": {"services": services}, "pc2": None}) == [
+        "HOST    GROUP  SERVICE  STATE    HEALTH   GPU           IMAGE    PORTS",
+        "mainpc  core   twin     running  healthy  -             agent:1  10.77.1.1:7000, :53",
+        "mainpc  core   gpu      running  healthy  nvidia (cdi)  agent:1  -",
+        "mainpc  core   cpu      exited   healthy  cpu           agent:1  -",
+    ]
+    assert _report.status_lines({"mainpc": {"services": []}, "pc2": None}) == ["nothing of this inventory runs"]
+
+
+def test_teardown_says_what_stays():
+    removed = {"containers": ["a", "b"], "networks": ["n"], "volumes": []}
+    results = {
+        "mainpc": {"removed": removed, "kept": {"volumes": ["data", "models"]}},
+        "pc2": {"removed": removed, "kept": {"volumes": []}},
+        "failed": None,
+        "odd": {"msg": "x"},
+    }
+    assert _report.teardown_lines(results) == [
+        "mainpc: removed 2 containers, 1 networks, 0 volumes",
+        "  kept volumes: data, models",
+        "pc2: removed 2 containers, 1 networks, 0 volumes",
+    ]
+
+
+def test_links_of_a_plan():
+    links = [
+        {"variable": "A", "url": "tcp://x:1", "published": True, "check": ("ping",)},
+        {"variable": "B", "url": "y"},
+    ]
+    assert _report.link_wishes(plan(service("twin", links=links), service("none"))["hosts"]["mainpc"]) == [
+        {"group": "core", "service": "twin", "variable": "A", "url": "tcp://x:1", "published": True, "check": ["ping"]},
+        {"group": "core", "service": "twin", "variable": "B", "url": "y", "published": False, "check": []},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "one_shot", "problem"),
+    [
+        (entry(), False, ""),
+        (entry(health="none"), False, ""),
+        (None, False, "it is missing"),
+        (entry(state="exited"), False, "it is exited"),
+        (entry(health="starting"), False, "it is starting: no words"),
+        (entry(health="unhealthy", health_output="port closed"), False, "it is unhealthy: port closed"),
+        (entry(state="exited", exit_code=0, health="none"), True, ""),
+        (entry(state="exited", exit_code=2), True, "it is exited with exit status 2"),
+        (entry(state="running"), True, "it is running with exit status None"),
+    ],
+)
+def test_the_verdict_on_a_service(found, one_shot, problem):
+    result = _report.verdict(
+        plan(service("twin", one_shot=one_shot)), {"mainpc": {"services": [found] if found else []}}
+    )
+    assert result["failures"] == ([f"mainpc: core/twin: {problem}"] if problem else [])
+    assert result["text"] == f"{0 if problem else 1} of 1 services are healthy\nno links"
+
+
+def test_the_verdict_on_links():
+    link = {"group": "core", "service": "twin", "variable": "URL", "url": "tcp://x:1"}
+    links = [
+        {**link, "answered": True, "p50_ms": 0.123, "p99_ms": 12.0},
+        {**link, "variable": "SILENT", "answered": False, "reason": "Connection refused"},
+        {**link, "variable": "INNER", "answered": None, "reason": "no check"},
+    ]
+    result = _report.verdict(plan(service("twin")), {"mainpc": {"services": [entry()], "links": links}})
+    assert result["failures"] == ["mainpc: link core/twin SILENT to tcp://x:1 does not answer: Connection refused"]
+    assert result["text"].splitlines() == [
+        "1 of 1 services are healthy",
+        "HOST    LINK              ADDRESS    ANSWERED  P50 ms  P99 ms",
+        "mainpc  core/twin URL     tcp://x:1  yes       0.12    12.00",
+        "mainpc  core/twin SILENT  tcp://x:1  no        -       -",
+        "mainpc  core/twin INNER   tcp://x:1  unknown   -       -",
+    ]
+
+
+def test_a_host_that_gave_no_answer_has_no_healthy_service():
+    result = _report.verdict(plan(service("twin")), {"mainpc": None})
+    assert result["failures"] == ["mainpc: core/twin: it is missing"]
