@@ -77,11 +77,11 @@ def plan_access(
             return plan
         skipped.append(f"{name}: {plan.gpu.reason}")
     found = "; ".join(skipped) or "no GPU was found"
-    mends = [entry.mend for entry in host.findings if entry.level == "error" and entry.mend]
+    mend = next((entry.mend for entry in host.findings if entry.level == "error" and entry.mend), "")
     raise InputError(
         f"a GPU is wanted and none can be used ({found})",
         where,
-        " ".join([*mends[:1], "Or add cpu to x-gpu.stacks to allow the CPU."]),
+        f"{mend} Or add cpu to x-gpu.stacks to allow the CPU." if mend else "Add cpu to x-gpu.stacks to allow the CPU.",
     )
 
 
