@@ -80,11 +80,18 @@ class GroupActions:
 
 
 def plan_groups(
-    groups: t.Sequence[Group], wanted: dict[Key, Wanted], owned: Owned, observed: Observed
+    groups: t.Sequence[Group],
+    wanted: dict[Key, Wanted],
+    owned: Owned,
+    observed: Observed,
+    lost: t.Collection[Key] = (),
 ) -> list[GroupActions]:
-    """The actions for each group, in the order given."""
+    """The actions for each group, in the order given.
+
+    lost: services whose staged content or secrets are not on the host (any more).
+    """
     order = start_order(groups)
-    return [_plan_group(group, order, wanted, owned, observed) for group in groups]
+    return [_plan_group(group, order, wanted, owned, observed, lost) for group in groups]
 
 
 def _plan_group(
@@ -93,6 +100,7 @@ def _plan_group(
     wanted: dict[Key, Wanted],
     owned: Owned,
     observed: Observed,
+    lost: t.Collection[Key],
 ) -> GroupActions:
     missing, changed = _networks(group, owned, observed)
     renewed = {network.name for network in (*missing, *changed)}
@@ -100,7 +108,7 @@ def _plan_group(
     services: dict[Key, Action] = {}
     for key in order:
         if key[0] == group.name:
-            action = decide(wanted[key], owned.current.get(key), deployed_before, renewed)
+            action = decide(wanted[key], owned.current.get(key), deployed_before, renewed, key in lost)
             services[key] = _with_dependencies(action, wanted[key], services)
     removals = tuple(
         Action(REMOVE, *key, name=container.name, reason="no longer in the group file")
@@ -142,6 +150,7 @@ def decide(
     current: ObservedContainer | None,
     deployed_before: bool,
     renewed_networks: t.Collection[str] = (),
+    lost: bool = False,
 ) -> Action:
     """Up to date, start, restart or make anew, for one container, with the reason."""
     group, service = wanted.key
@@ -157,15 +166,19 @@ def decide(
             return action(RECREATE, f"it was made by {owner(current.labels)}")
         changes = compare(before, wanted.spec)
         return action(RECREATE, "; ".join(map(str, changes)), changes)
+    if current.name != wanted.config.name:
+        return action(RECREATE, f"it was renamed to {current.name}")
     attached = {attachment.network for attachment in wanted.config.networks}
     if attached & set(renewed_networks):
         return action(RECREATE, "its network is made anew: " + ", ".join(sorted(attached & set(renewed_networks))))
     if wanted.service.one_shot and current.state == "exited" and current.exit_code == 0:
         return action(KEEP)
-    if current.state != "running":
-        return action(RESTART if current.state == "paused" else START, f"it is {_state(current)}")
     if attached - {"bridge", "podman"} and not attached <= set(current.networks):
         return action(RECREATE, "detached from " + ", ".join(sorted(attached - set(current.networks))))
+    if current.state != "running":
+        return action(RESTART if current.state == "paused" else START, f"it is {_state(current)}")
+    if lost:
+        return action(RESTART, "files it mounts are gone from the host")
     if current.health == "unhealthy":
         return action(RESTART, "it is unhealthy")
     if current.health == "starting" or wanted.service.one_shot:

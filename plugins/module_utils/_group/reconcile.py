@@ -78,7 +78,8 @@ def _reconcile(request: Request, engine: Engine | None, others: t.Sequence[Engin
     wanted = {k: entry for k, entry in wanted_all.items() if any(k[0] == group.name for group in selected)}
 
     owned, errors = preflight.take_over(owned, observed, wanted, request.adopt)
-    plans = plan_groups(selected, wanted, owned, observed)
+    lost = {k for k, entry in wanted.items() if stage.is_lost(request.state_dir, request.host, entry.config)}
+    plans = plan_groups(selected, wanted, owned, observed, lost)
     leaving = _leaving(request, owned, elsewhere)
     errors += _preflight(request, plans, wanted, owned, observed, elsewhere)
     missing_images = [spec.key for spec in request.images if to_stage(spec, states[spec.key]) and _used(spec, selected)]

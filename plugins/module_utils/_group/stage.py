@@ -156,6 +156,14 @@ def bind_sources(state_dir: str, host: str, config: ContainerConfig) -> dict[str
     return result
 
 
+def is_lost(state_dir: str, host: str, config: ContainerConfig) -> bool:
+    """Whether anything staged that this container mounts is not on the host.
+
+    A running container keeps an empty directory or a deleted file in its place, and gets the new one with its next start.
+    """
+    return not all(map(os.path.lexists, bind_sources(state_dir, host, config).values()))
+
+
 def remove_unused_secrets(state_dir: str, host: str, used: t.Iterable[ContainerConfig]) -> None:
     """Remove secret files of this host that no container names any more."""
     folder = os.path.join(state_dir, "secrets", host)

@@ -129,7 +129,7 @@ class MemoryEngine:
             down = [
                 entry.name
                 for entry in self.containers.values()
-                if entry.id in self.shares[container.id] and entry.state != "running"
+                if entry.id in self.shares.get(container.id, ()) and entry.state != "running"
             ]
             if down:
                 raise EngineError(f"{name} shares a namespace of {down}, which does not run")
@@ -163,7 +163,9 @@ class MemoryEngine:
         with self.lock:
             self._call("remove", name)
             gone = self.containers.get(name)
-            users = [entry.name for entry in self.containers.values() if gone and gone.id in self.shares[entry.id]]
+            users = [
+                entry.name for entry in self.containers.values() if gone and gone.id in self.shares.get(entry.id, ())
+            ]
             if users:
                 raise EngineError(f"{name} has dependent containers: {users}")
             self.containers.pop(name, None)

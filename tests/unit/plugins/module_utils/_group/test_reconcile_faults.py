@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+import tarfile
 from dataclasses import replace
 
 import pytest
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import Dependency, Group
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import (
+    Dependency,
+    Group,
+    Mount,
+    SecretFile,
+)
 
 from .memory_engine import MemoryEngine
-from .test_reconcile import Host, actions, group, service
+from .test_reconcile import CORE, Host, actions, group, service
 
 
 @pytest.fixture
@@ -72,3 +79,58 @@ def test_what_an_owner_of_a_namespace_does_its_users_do_too(host):
     host.run(sharing())
     host.engine.stop_container("core-base-1", 0)
     assert actions(host.run(sharing())) == [("start", "core/base"), ("restart", "core/side")]
+
+
+# --- what somebody did by hand ------------------------------------------------------------------------------------
+
+SECRET = group("core", service("twin", secrets=(SecretFile("core/token", "/run/secrets/token"),)))
+STAGED = group("core", service("twin", mounts=(Mount("bind", "/etc/app", f"staged:{'a' * 64}", read_only=True),)))
+
+
+def archive_of(tmp_path) -> str:
+    content = tmp_path / "content"
+    content.write_text("a: b")
+    archive = tmp_path / "files.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(content, "a" * 64)
+    return str(archive)
+
+
+def test_staged_files_that_are_gone_come_back_and_their_containers_start_again(host, tmp_path):
+    archive = archive_of(tmp_path)
+    host.run(STAGED, files_archive=archive)
+    (tmp_path / "files" / ("a" * 64)).unlink()
+
+    asked = host.run(STAGED, check=True)
+    assert asked["due"] == ["core"] and asked["missing_files"] == ["a" * 64]
+    assert actions(asked) == [("restart", "core/twin")]
+    host.run(STAGED, files_archive=archive)
+    assert ("start", "core-twin-1") in host.engine.changes()
+    assert not host.run(STAGED)["changed"]
+
+
+def test_secrets_that_are_gone_come_back_and_their_containers_start_again(host, tmp_path):
+    secrets = {"core/token": "a long value"}
+    host.run(SECRET, secrets=secrets)
+    shutil.rmtree(tmp_path / "secrets")
+    assert actions(host.run(SECRET, secrets=secrets)) == [("restart", "core/twin")]
+    assert len(list((tmp_path / "secrets/mainpc").iterdir())) == 1
+    assert not host.run(SECRET, secrets=secrets)["changed"]
+
+
+def test_a_container_that_was_renamed_is_made_anew(host):
+    host.run(CORE)
+    host.engine.rename_container("core-twin-1", "old-twin")
+    assert ("recreate", "core/twin") in actions(host.run(CORE))
+    assert set(host.running()) == {"core-twin-1", "core-router-1", "core-unified-1"}
+    assert not host.run(CORE)["changed"]
+
+
+@pytest.mark.parametrize("state", ["created", "exited", "running"])
+def test_a_container_that_lost_a_network_is_made_anew_whatever_its_state(host, state):
+    host.run(CORE)
+    there = host.engine.containers["core-twin-1"]
+    # A run that was killed between creating it and attaching it to its second network leaves one that is created.
+    host.engine.containers["core-twin-1"] = replace(there, state=state, networks=(), ports=())
+    assert ("recreate", "core/twin") in actions(host.run(CORE))
+    assert host.engine.containers["core-twin-1"].networks == ("core_default",)
