@@ -1,0 +1,145 @@
+"""What runs: health asked for now, commands, and links from the consumer's side."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import Healthcheck
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.links import Answer
+from ansible_collections.gpu_fleet.containers.plugins.modules import container_groups_info
+from ansible_collections.gpu_fleet.containers.plugins.modules.container_groups_info import _figures, percentiles
+
+from ..module_utils._group.examples import fill, group, service, stranger
+from ..module_utils._group.memory_engine import MemoryEngine
+from .calling import call
+
+CHECK = Healthcheck(("CMD", "agent-health"))
+CORE = group("core", service("b"), service("a", healthcheck=CHECK), service("sick", image="sick:1", healthcheck=CHECK))
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    engine = MemoryEngine()
+    fill(engine, CORE)
+    engine.containers["redis"] = stranger("redis")
+    engine.unhealthy.add("sick:1")
+    engine.answers = {}
+
+    def run_in(name, argv, timeout):
+        answer = engine.answers[" ".join(argv)]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    engine.run_in = run_in
+    monkeypatch.setattr(container_groups_info, "open_engine", lambda name, url="": engine)
+    return engine
+
+
+def info(**arguments):
+    result = call(container_groups_info, check=True, host="mainpc", **arguments)
+    assert result["rc"] == 0 and result["changed"] is False
+    return result
+
+
+def test_only_ours_sorted_and_as_the_engine_saw_them(engine):
+    result = info()
+    assert [entry["container"] for entry in result["services"]] == ["core-a-1", "core-b-1", "core-sick-1"]
+    assert {entry["health"] for entry in result["services"]} == {"starting"}
+    assert engine.changes() == [] and not any(call[0] == "health" for call in engine.calls)
+    assert (result["commands"], result["links"], result["volumes"]) == ([], [], [])
+
+
+def test_health_asked_for_now(engine):
+    engine.stop_container("core-a-1", 0)
+    services = {entry["service"]: entry for entry in info(health=True)["services"]}
+    assert services["b"]["health"] == "none"
+    assert (services["sick"]["health"], services["sick"]["health_output"]) == ("unhealthy", "no answer on port 7000")
+    assert services["a"]["state"] == "exited" and ("health", "core-a-1") not in engine.calls
+
+
+def test_commands(engine):
+    engine.answers = {"ok": (0, "fine\n"), "bad": (3, "no"), "broken": EngineError("no such program")}
+    wishes = [{"group": "core", "service": "a", "argv": [word]} for word in engine.answers]
+    wishes.append({"group": "core", "service": "gone", "argv": ["ok"]})
+    answers = [(entry["rc"], entry["output"]) for entry in info(commands=wishes)["commands"]]
+    assert answers == [(0, "fine\n"), (3, "no"), (None, "no such program"), (None, "the container does not run")]
+
+
+def link(**changes):
+    return {"group": "core", "service": "a", "variable": "URL", "url": "tcp://127.0.0.1:1", **changes}
+
+
+def test_a_link_with_a_check_is_asked_in_its_container(engine):
+    figures = json.dumps({"p50_ms": 0.4, "p99_ms": 2, "count": 100})
+    engine.answers = {"ping ok": (0, f"asking\n{figures}\n"), "ping bad": (1, "Connection refused\n")}
+    good, bad = info(links=[link(check=["ping", "ok"]), link(check=["ping", "bad"])])["links"]
+    assert (good["answered"], good["p50_ms"], good["p99_ms"]) == (True, 0.4, 2.0)
+    assert (bad["answered"], bad["reason"]) == (False, "Connection refused") and "p50_ms" not in bad
+
+
+def test_a_published_link_is_asked_from_the_host(engine):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    (silent,) = info(links=[link(url=f"tcp://127.0.0.1:{port}", published=True)])["links"]
+    assert (silent["answered"], silent["reason"]) == (False, "20 of 20 tries: Connection refused")
+
+
+def test_some_tries_that_fail_are_a_failure(engine, monkeypatch):
+    answers = iter([Answer(False, "Connection refused"), *[Answer(True, "", 0.001)] * 19])
+    monkeypatch.setattr(container_groups_info, "ask", lambda url: next(answers))
+    (answer,) = info(links=[link(published=True)])["links"]
+    assert answer["answered"] is False and answer["reason"] == "1 of 20 tries: Connection refused"
+
+
+def test_round_trips_of_a_published_link(engine, monkeypatch):
+    times = iter(range(20, 0, -1))
+    monkeypatch.setattr(container_groups_info, "ask", lambda url: Answer(True, "the peer spoke", next(times) / 1000))
+    (good,) = info(links=[link(published=True)])["links"]
+    assert (good["answered"], good["p50_ms"], good["p99_ms"]) == (True, 10.0, 20.0)
+
+
+def test_a_link_nobody_can_ask_is_unknown(engine):
+    (answer,) = info(links=[link()])["links"]
+    assert answer["answered"] is None and answer["reason"].startswith("it has no check")
+
+
+@pytest.mark.parametrize(
+    ("output", "figures"),
+    [
+        ("", {}),
+        ("no json", {}),
+        ('{"p50_ms": 1}', {"p50_ms": 1.0}),
+        ('{"p50_ms": 1, "p99_ms": 2.5}\nlater words', {"p50_ms": 1.0, "p99_ms": 2.5}),
+        ('{"p50_ms": 1}\n{"p50_ms": 2}', {"p50_ms": 2.0}),
+        ('{"p50_ms": "fast"}', {}),
+        ("[1, 2]\n17", {}),
+    ],
+)
+def test_figures_of_a_check(output, figures):
+    assert _figures(output) == figures
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=200).map(sorted))
+def test_percentiles_are_measured_values_that_enough_others_do_not_exceed(ordered):
+    found = percentiles(ordered)
+    for name, share in (("p50_ms", 0.5), ("p99_ms", 0.99)):
+        within = sum(1 for value in ordered if round(value, 3) <= found[name])
+        assert found[name] in {round(value, 3) for value in ordered}
+        assert within >= share * len(ordered)
+    assert found["p50_ms"] <= found["p99_ms"]
+
+
+def test_an_engine_that_does_not_answer(monkeypatch):
+    def open_engine(name, url=""):
+        raise EngineError("cannot connect", "mainpc: docker", "Start it.")
+
+    monkeypatch.setattr(container_groups_info, "open_engine", open_engine)
+    result = call(container_groups_info, host="mainpc")
+    assert result["rc"] == 1 and result["msg"] == "mainpc: docker: cannot connect. Start it."

@@ -1,0 +1,163 @@
+"""A module that works in the background, its events as they come, and its result, on a local shell."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+from ansible.errors import AnsibleError
+
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils import _events
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events import remote_folder, run_with_events
+
+
+class Action:
+    """As much of ActionBase as is used; commands run in a real shell, modules are a function of the test."""
+
+    def __init__(self, folder, module):
+        self.folder, self.module = folder, module
+        shell = SimpleNamespace(tmpdir="kept", join_path=lambda *parts: "/".join(parts))
+        self._connection = SimpleNamespace(_shell=shell)
+        self._task = SimpleNamespace(async_val=0)
+        self.removed, self.async_seen, self.executed = [], [], []
+
+    def _make_tmp_path(self):
+        path = self.folder / "remote"
+        path.mkdir()
+        self._connection._shell.tmpdir = str(path)
+        return str(path)
+
+    def _remove_tmp_path(self, path, force=False):
+        self.removed.append((path, force))
+
+    def _execute_module(self, module_name, module_args, task_vars, wrap_async=False):
+        self.executed.append((module_name, module_args))
+        if wrap_async:
+            self.async_seen.append(self._task.async_val)
+            return self.module(module_args)
+        return json.loads((self.folder / "results" / module_args["jid"]).read_text())
+
+    def _low_level_execute_command(self, command, sudoable):
+        assert sudoable
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+        return {"stdout": done.stdout, "rc": done.returncode}
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    monkeypatch.setattr(_events, "_LOOK_EVERY", 0.01)
+    (tmp_path / "results").mkdir()
+    return tmp_path
+
+
+def works(host, *steps, result=None):
+    """A module whose steps are appended to its events file a little apart, before it ends with `result`."""
+    results = host / "results" / "j1"
+    started = {"started": 1, "finished": 0, "ansible_job_id": "j1", "results_file": str(results)}
+
+    def module(arguments):
+        results.write_text(json.dumps(started))
+
+        def work():
+            for step in steps:
+                with open(arguments["events"], "a", encoding="utf-8") as file:
+                    file.write(step)
+                time.sleep(0.03)
+            if result is not None:
+                results.write_text(json.dumps({"finished": 1, "stdout": "", "ansible_job_id": "j1", **result}))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        return started
+
+    return module
+
+
+def go(host, module, timeout=10.0):
+    seen, action = [], Action(host, module)
+    (host / "folder").mkdir()
+    arguments = {"host": "mainpc"}
+    result = run_with_events(action, "the.module", arguments, {}, timeout, seen.append, str(host / "folder"))
+    return result, seen, action
+
+
+def line(text):
+    return json.dumps({"event": text}) + "\n"
+
+
+def test_events_come_once_in_order_and_whole(host):
+    first, rest = line("zwölf")[:7], line("zwölf")[7:]
+    module = works(host, line("one"), first, rest + line("three"), line("four"), result={"changed": True, "x": 1})
+    result, seen, action = go(host, module)
+    assert [event["event"] for event in seen] == ["one", "zwölf", "three", "four"]
+    assert result == {"changed": True, "x": 1}, "without the wrapper's own keys"
+    assert action.executed[0][1] == {"host": "mainpc", "events": str(host / "folder" / "events")}
+    assert action.executed[1][1] == {"jid": "j1", "mode": "status", "_async_dir": str(host / "results")}
+    assert not (host / "results" / "j1").exists(), "secrets may stand in no file that stays"
+
+
+def test_text_beyond_ascii_does_not_shift_what_is_read_next(host):
+    raw = [json.dumps({"event": word}, ensure_ascii=False) + "\n" for word in ("größer", "→ läuft", "end")]
+    _result, seen, _action = go(host, works(host, *raw, result={}))
+    assert [event["event"] for event in seen] == ["größer", "→ läuft", "end"]
+
+
+def test_a_module_without_events(host):
+    result, seen, _action = go(host, works(host, result={"changed": False}))
+    assert (result, seen) == ({"changed": False}, [])
+
+
+def test_the_async_limit_holds_for_this_call_only(host):
+    _result, _seen, action = go(host, works(host, result={}), timeout=90.0)
+    assert action.async_seen == [91] and action._task.async_val == 0
+    assert action._connection._shell.tmpdir is None
+
+
+def test_a_module_that_could_not_be_started_is_the_result(host):
+    answer = {"failed": True, "msg": "no python"}
+    assert go(host, lambda _arguments: answer)[0] == answer
+
+
+def test_the_limit_is_given_back_also_when_starting_fails(host):
+    def module(_arguments):
+        raise AnsibleError("unreachable")
+
+    action = Action(host, module)
+    with pytest.raises(AnsibleError):
+        run_with_events(action, "m", {}, {}, 5.0, print, str(host))
+    assert action._task.async_val == 0
+
+
+def test_it_does_not_wait_for_ever(host):
+    begin = time.monotonic()
+    with pytest.raises(AnsibleError, match="did not end within 0 s; look at .*/results/j1 on the host"):
+        go(host, works(host, line("one")), timeout=0.2)
+    assert time.monotonic() - begin < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "final"),
+    [
+        ("", False),
+        ('{"started": 1, "fini', False),
+        ('{"started": 1, "finished": 0}', False),
+        ('{"started": true, "finished": false}', False),
+        ('{"started": 1, "finished": 1}', True),
+        ('{"changed": true}', True),
+        ('{"failed": true, "msg": "x"}', True),
+    ],
+)
+def test_final(text, final):
+    assert _events._is_final(text) is final
+
+
+def test_the_folder_goes_also_after_a_failure(host):
+    action = Action(host, None)
+    with pytest.raises(KeyError), remote_folder(action) as folder:
+        assert action._connection._shell.tmpdir == "kept", "a module's own folder is not this one"
+        raise KeyError
+    assert action.removed == [(folder, True)]
