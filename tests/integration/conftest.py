@@ -138,7 +138,9 @@ def _up(system: System, engine: str) -> System:
     """As the repository defines it, up, on this engine: from whatever another test left."""
     system.restore()
     system.use(engine)
-    system.deploy()
+    if not system.is_settled():
+        system.deploy()
+    system.settled = None
     return system
 
 
@@ -147,9 +149,15 @@ def podman_system(small_system):
     return _up(small_system, "podman")
 
 
-@pytest.fixture(params=["podman", "docker"])
-def system(request, small_system):
-    """The small system on each engine in turn."""
+# Of the session, so that pytest runs all tests on one engine before those on the other.
+@pytest.fixture(scope="session", params=["podman", "docker"])
+def deploy_engine(request):
     if request.param == "docker":
         request.getfixturevalue("docker_daemon")
-    return _up(small_system, request.param)
+    return request.param
+
+
+@pytest.fixture
+def system(small_system, deploy_engine):
+    """The small system on each engine in turn."""
+    return _up(small_system, deploy_engine)

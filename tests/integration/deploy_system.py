@@ -70,6 +70,8 @@ class System:
     def __init__(self, folder: pathlib.Path, small: bool = True) -> None:
         self.folder = folder
         self.small = small
+        self.settled: str | None = None
+        """The inventory's text when a deploy found nothing to do, until something else is played."""
         self.inventory = folder / "inventory"
         shutil.copytree(ROOT / "inventories/local", self.inventory, ignore=shutil.ignore_patterns(".secrets"))
         shutil.copytree(ROOT / "inventories/ai_system/images", self.inventory / "images")
@@ -130,6 +132,7 @@ class System:
 
     def play(self, playbook: str, *arguments: str, rc: int = 0) -> Outcome:
         """Run a playbook to its end; it has to end with this status."""
+        self.settled = None
         argv, environment = self.command(playbook, *arguments)
         begin = time.monotonic()
         done = subprocess.run(
@@ -148,9 +151,19 @@ class System:
         before = everything()
         outcome = self.deploy(*arguments)
         assert set(outcome.changed.values()) == {0}, outcome.output
-        assert " | build " not in outcome.output and " | bootstrap " not in outcome.output
+        assert not re.search(r" \| (pull|bootstrap|build) ", outcome.output), outcome.output
         assert everything() == before
+        if not arguments:
+            self.settled = self._definition()
         return outcome
+
+    def is_settled(self) -> bool:
+        """Whether the last that was played is a deploy of just this inventory that found nothing to do."""
+        return self.settled == self._definition()
+
+    def _definition(self) -> str:
+        files = sorted(path for path in self.inventory.rglob("*") if path.is_file())
+        return "\0".join(f"{path}\0{path.read_text()}" for path in files)
 
 
 def _replace(path: pathlib.Path, before: str, after: str) -> None:
