@@ -139,7 +139,14 @@ class PodmanEngine:
         self._podman.ask("start", name, path=f"container {name}")
 
     def stop_container(self, name: str, grace: float) -> None:
-        self._podman.ask("stop", "--time", str(max(0, round(grace))), name, path=f"container {name}")
+        words = ("stop", "--time", str(max(0, round(grace))), name)
+        answer = self._podman.run(*words)
+        if answer.status and "paused" in answer.stderr:
+            # Podman refuses to stop what is paused, where Docker lets it go on for that (libpod/container_internal.go).
+            self._podman.ask("unpause", name, path=f"container {name}")
+            answer = self._podman.run(*words)
+        if answer.status:
+            raise EngineError(f"podman stop: {answer.words}", path=f"container {name}")
 
     def rename_container(self, name: str, new_name: str) -> None:
         self._podman.ask("rename", name, new_name, path=f"container {name}")

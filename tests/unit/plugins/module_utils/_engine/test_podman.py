@@ -135,3 +135,15 @@ def test_command_environment(uid, environment, exists, expected):
 )
 def test_verb(words, expected):
     assert verb(words) == expected
+
+
+def test_what_is_paused_goes_on_so_that_it_can_be_stopped(podman, tmp_path):
+    refusal = "echo 'Error: container 1 is running or paused, refusing to clean up' >&2; exit 125"
+    engine = podman(
+        {
+            "'stop --time 5 web'": f"test -e {tmp_path}/goes-on || {{ {refusal}; }}",
+            "'unpause web'": f"touch {tmp_path}/goes-on",
+        }
+    )
+    engine.stop_container("web", 5)
+    assert podman.calls()[1:] == ["stop --time 5 web", "unpause web", "stop --time 5 web"]
