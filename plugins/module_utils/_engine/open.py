@@ -1,7 +1,11 @@
 # Copyright (c) 2026 the gpu_fleet.containers developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one place where an engine's name becomes an adapter."""
+"""The one place where an engine's name becomes an adapter.
+
+An adapter is loaded when it is wanted: the Docker SDK alone takes longer to import than a
+host with nothing to do takes to answer.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,6 @@ import shutil
 
 from .._errors import EngineError
 from .base import Engine
-from .docker import DockerEngine
-from .podman import PodmanEngine
 
 DOCKER_SOCKET = "/var/run/docker.sock"
 
@@ -29,8 +31,12 @@ def open_engine(name: str, url: str = "") -> Engine:
                 path="container_engine_url",
                 mend="Leave container_engine_url empty, or set container_engine: docker.",
             )
+        from .podman import PodmanEngine
+
         return PodmanEngine()
     if name == "docker":
+        from .docker import DockerEngine
+
         return DockerEngine(url)
     raise EngineError(f"unknown engine {name!r}", path="container_engine", mend="Use podman or docker.")
 

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import pathlib
+import subprocess
+import sys
+
 import pytest
 
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine import docker, podman
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine import open as opening
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 
@@ -17,7 +22,21 @@ def test_what_cannot_be_opened(name, url, message):
 
 
 def test_names_choose_adapters(monkeypatch):
-    monkeypatch.setattr(opening, "PodmanEngine", lambda: "podman")
-    monkeypatch.setattr(opening, "DockerEngine", lambda url: f"docker at {url}")
+    monkeypatch.setattr(podman, "PodmanEngine", lambda: "podman")
+    monkeypatch.setattr(docker, "DockerEngine", lambda url: f"docker at {url}")
     assert opening.open_engine("podman") == "podman"
     assert opening.open_engine("docker", "ssh://pc2") == "docker at ssh://pc2"
+
+
+@pytest.mark.parametrize("module", ["container_groups", "container_groups_info", "image_build"])
+def test_no_adapter_is_loaded_before_it_is_wanted(module):
+    """The Docker SDK takes longer to import than everything else of a run with nothing to do."""
+    code = (
+        f"import sys; import ansible_collections.gpu_fleet.containers.plugins.modules.{module};"
+        "print(*(name for name in sys.modules if name == 'docker' or name.endswith(('_engine.docker', '_engine.podman'))))"
+    )
+    collections = pathlib.Path(__file__).resolve().parents[5] / ".collections"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(collections)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n"
