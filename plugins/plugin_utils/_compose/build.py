@@ -30,7 +30,7 @@ def normalize_build(build: str | Data, path: Path, context: Context) -> Data:
             result[key] = list(dict.fromkeys(result[key]))
     if "additional_contexts" in result:
         result["additional_contexts"] = {
-            name: value if "://" in value or value.startswith("service:") else mounts.absolute(value, context.directory)
+            name: mounts.additional_context(value, context.directory)
             for name, value in result["additional_contexts"].items()
         }
     if "secrets" in result:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from .ports import addresses_meet, published_ports
 from .problems import Problems, did_you_mean
+from .references import linked, mounted_from
 from .spec import Path, dotted
 
 Services = Mapping[str, dict[str, t.Any]]
@@ -25,7 +26,9 @@ def check_services(services: Services, problems: Problems) -> None:
             problems.error((*path, "network_mode"), "network_mode and networks exclude each other")
         _limits(service, path, problems)
         _one_container(service, path, problems)
+        _cpu_time(service, path, problems)
         _references(services, name, path, problems)
+        _legacy(services, name, path, problems)
         _targets(service, path, problems)
     _cycle(services, problems)
     _names(services, problems)
@@ -74,10 +77,46 @@ def _references(services: Services, name: str, path: Path, problems: Problems) -
         kind, _colon, target = (service.get(key) or "").partition(":")
         if kind == "service" and target not in services:
             _unknown(target, (*path, key), services, problems)
+    implied_by = {*linked(service), *mounted_from(service)}
     for target in service.get("depends_on", {}):
-        implied = any(service.get(key) == f"service:{target}" for key in ("network_mode", "ipc", "pid"))
+        implied = target in implied_by or any(
+            service.get(key) == f"service:{target}" for key in ("network_mode", "ipc", "pid")
+        )
         if target not in services and not implied:
             _unknown(target, (*path, "depends_on", target), services, problems)
+
+
+def _legacy(services: Services, name: str, path: Path, problems: Problems) -> None:
+    """`links` and `volumes_from`."""
+    service = services[name]
+    for index, entry in enumerate(service.get("links", [])):
+        target, colon, alias = entry.partition(":")
+        place = (*path, "links", index)
+        if target not in services:
+            _unknown(target, place, services, problems)
+        elif colon and not alias:
+            problems.error(place, f"{entry!r} has no alias after the colon", "Write service or service:alias.")
+        elif service.get("network_mode"):
+            problems.error(place, "network_mode and links exclude each other", "Remove links.")
+    for index, entry in enumerate(service.get("volumes_from", [])):
+        target, _colon, mode = entry.partition(":")
+        place = (*path, "volumes_from", index)
+        if target == "container":
+            problems.error(
+                place, "volumes of containers outside the group cannot be used", "Name the volumes below volumes."
+            )
+        elif target not in services:
+            _unknown(target, place, services, problems)
+        elif mode not in ("", "ro", "rw"):
+            problems.error(place, f"{entry!r} is not service, service:ro or service:rw")
+
+
+def _cpu_time(service: dict[str, t.Any], path: Path, problems: Problems) -> None:
+    """The engines refuse both ways of saying how much CPU time there is."""
+    key = next((key for key in ("cpu_quota", "cpu_period") if service.get(key)), "")
+    deploy = service.get("deploy", {}).get("resources", {}).get("limits", {}).get("cpus")
+    if key and (service.get("cpus") or deploy):
+        problems.error((*path, key), f"{key} and cpus exclude each other", "Keep cpus.")
 
 
 def _unknown(target: str, path: Path, services: Services, problems: Problems) -> None:

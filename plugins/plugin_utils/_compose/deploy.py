@@ -31,7 +31,8 @@ def move_gpus(service: Data, path: Path, problems: Problems) -> None:
 def normalize_deploy(deploy: Data, path: Path, problems: Problems) -> Data:
     result = {key: value for key, value in deploy.items() if key == "replicas" or not is_empty(value)}
     mode = result.get("mode", "replicated")
-    if mode != "replicated":
+    # `docker compose up` starts one container for global, too: there is one engine.
+    if mode not in ("replicated", "global"):
         problems.error((*path, "mode"), f"the mode {mode} is not supported: a service is one container", "Remove mode.")
     resources = {}
     for part, values in deploy.get("resources", {}).items():

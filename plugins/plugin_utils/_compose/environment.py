@@ -27,7 +27,19 @@ def normalize_environment(service: Data, path: Path, context: Context) -> Data:
     return result
 
 
-def _env_file(entry: str | Data, path: Path, context: Context, earlier: Data) -> dict[str, str]:
+def labels_of_files(service: Data, path: Path, context: Context) -> Data:
+    """The labels that the files below `label_file` hold, later files last."""
+    result: Data = {}
+    files = service["label_file"]
+    for index, entry in enumerate([files] if isinstance(files, str) else files):
+        place = (*path, "label_file") if isinstance(files, str) else (*path, "label_file", index)
+        result.update(_env_file(entry, place, context, {}, "label"))
+    return result
+
+
+def _env_file(
+    entry: str | Data, path: Path, context: Context, earlier: Data, what: str = "environment"
+) -> dict[str, str]:
     """The variables of one file; those of earlier files can be used in it."""
 
     def get(name: str) -> str | None:
@@ -41,7 +53,7 @@ def _env_file(entry: str | Data, path: Path, context: Context, earlier: Data) ->
         text = read(file)
     except FleetError as error:
         if entry.get("required", True) or not isinstance(error.__cause__, FileNotFoundError):
-            context.problems.error(path, f"the environment file {file}: {error.message}")
+            context.problems.error(path, f"the {what} file {file}: {error.message}")
         return {}
     try:
         return parse_env(text, file, get)

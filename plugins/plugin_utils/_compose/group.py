@@ -13,13 +13,15 @@ from collections.abc import Mapping
 from . import checks, extensions, resources
 from .context import Context
 from .envfile import parse_env
-from .interpolate import Variables, interpolate
-from .loader import parse, read
-from .mounts import is_relative
+from .document import check_document, parse_document
+from .extends import apply_extends
+from .include import apply_include
+from .interpolate import Variables
+from .loader import read
+from .mounts import OfController
 from .problems import Problems
-from .schema import GROUP_FILE
 from .service import normalize_service
-from .spec import GroupSpec
+from .spec import GroupSpec, Path
 from .units import go_text
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -46,16 +48,12 @@ def load_group(
 
 
 def load_text(text: str, file: str, directory: str, variables: Variables) -> GroupSpec:
-    """The same for text that was read already; still reads the files that `env_file` names."""
-    data, marks = parse(text, file)
-    problems = Problems(file, marks)
-    if isinstance(data, dict):
-        # Compose ignores other top-level x- keys; they are mostly anchors, which count where they are used.
-        data = {key: value for key, value in data.items() if not key.startswith("x-") or key in GROUP_FILE.extensions}
-    data = interpolate(data, variables, problems)
-    problems.stop_if_any()
-    data = GROUP_FILE.check(data, (), problems)
-    problems.stop_if_any()
+    """The same for text that was read already; still reads the files it names: `env_file`, `extends`, `include`."""
+    document = parse_document(text, file, directory, variables)
+    check_document(document)
+    apply_extends(document)
+    apply_include(document)
+    problems, data = document.problems, document.data
     context = Context(directory, variables, problems)
     spec = _spec(data, file, context)
     problems.stop_if_any()
@@ -85,6 +83,7 @@ def _spec(data: dict[str, t.Any], file: str, context: Context) -> GroupSpec:
         kind: resources.normalize(kind, data.get(kind) or {}, context.directory, problems) for kind in resources.KINDS
     }
     kept = resources.keep_used(declared, services, problems)
+    relative = _relative_sources(services)
     fleet = data.get("x-fleet", {})
     name = _name(data, file, problems)
     return GroupSpec(
@@ -105,15 +104,21 @@ def _spec(data: dict[str, t.Any], file: str, context: Context) -> GroupSpec:
             for key, value in raw.items()
             if "build" in value
         },
-        relative=frozenset(
-            ("services", key, "volumes", index)
-            for key, value in raw.items()
-            for index, entry in enumerate(value.get("volumes", []))
-            if is_relative(entry)
-        ),
+        relative=relative,
         warnings=tuple(problems.warnings),
         marks=problems.marks,
     )
+
+
+def _relative_sources(services: dict[str, t.Any]) -> frozenset[Path]:
+    """Where binds of the controller's paths stand; the paths are plain text from here on."""
+    found = set()
+    for name, service in services.items():
+        for index, entry in enumerate(service.get("volumes", [])):
+            if isinstance(entry.get("source"), OfController):
+                entry["source"] = str(entry["source"])
+                found.add(("services", name, "volumes", index))
+    return frozenset(found)
 
 
 def _name(data: dict[str, t.Any], file: str, problems: Problems) -> str:

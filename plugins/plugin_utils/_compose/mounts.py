@@ -30,11 +30,18 @@ def absolute(path: str, directory: str) -> str:
     return os.path.normpath(os.path.join(directory, path))
 
 
-def is_relative(entry: str | dict[str, t.Any]) -> bool:
-    """Does a volume entry, as written, bind a path of the controller? ``~`` is the controller's home."""
-    source = entry.partition(":")[0] if isinstance(entry, str) else entry.get("source", "")
-    bind = (":" in entry and is_file_path(source)) if isinstance(entry, str) else entry.get("type") == "bind"
-    return bind and not source.startswith("/")
+class OfController(str):
+    """A bind's absolute source that the file gave as a relative path: it is the controller's, not the host's."""
+
+
+def bind_source(source: str, directory: str) -> str:
+    """The absolute source of a bind; an `OfController` when it was relative (``~`` is the controller's home)."""
+    return source if source.startswith("/") else OfController(absolute(source, directory))
+
+
+def additional_context(value: str, directory: str) -> str:
+    """One of a build's further contexts: an address, another service, or a directory."""
+    return value if "://" in value or value.startswith("service:") else absolute(value, directory)
 
 
 def is_remote(context: str) -> bool:

@@ -9,18 +9,24 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...module_utils._errors import FleetError, InputError, raise_all
-from .spec import Path, locate
+from .spec import Mark, Path, locate
 
 MOST = 30
 """More errors than this in one file help nobody."""
 
 
 class Problems:
-    def __init__(self, file: str, marks: Mapping[Path, tuple[int, int]]) -> None:
+    def __init__(self, file: str, marks: Mapping[Path, Mark]) -> None:
         self.file = file
-        self.marks = dict(marks)
+        self.marks: dict[Path, Mark] = dict(marks)
         self.errors: list[FleetError] = []
         self.warnings: list[str] = []
+
+    def of_file(self, file: str, marks: Mapping[Path, Mark]) -> Problems:
+        """For another file that this one reads; what is found there is collected here."""
+        other = Problems(file, marks)
+        other.errors, other.warnings = self.errors, self.warnings
+        return other
 
     def error(self, path: Path, message: str, mend: str = "") -> None:
         if len(self.errors) < MOST:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the gpu_fleet.containers developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Entries that services and builds share: secrets and configs, extra hosts."""
+"""How services refer to other things: secrets and configs, extra hosts, other services."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ def file_reference(entry: str | Data, kind: str) -> Data:
     if kind == "secrets":
         result.setdefault("target", f"/run/secrets/{result['source']}")
     return result
+
+
+def linked(service: Data) -> list[str]:
+    """The services that `links` names, ``service[:alias]``."""
+    return [entry.partition(":")[0] for entry in service.get("links") or ()]
+
+
+def mounted_from(service: Data) -> list[str]:
+    """The services that `volumes_from` names, ``service[:ro|:rw]``; not ``container:name``."""
+    return [name for entry in service.get("volumes_from") or () if (name := entry.partition(":")[0]) != "container"]
 
 
 def extra_hosts(value: Data | list[str], path: Path, problems: Problems) -> list[str]:

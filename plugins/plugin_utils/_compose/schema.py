@@ -11,7 +11,7 @@ Compose 2.26, with `gpus` from later versions.
 from __future__ import annotations
 
 from .kinds import Duration, Null, Text, Unsupported
-from .schema_parts import ADDRESS, FLAG, NAME, PAIRS, SCALAR, SUBNET, TEXT
+from .schema_parts import ADDRESS, FLAG, NAME, PAIRS, SCALAR, SUBNET, TEXT, TEXT_OR_LIST
 from .schema_service import SERVICE
 from .shapes import ListOf, MapOf, Object, OneOf
 
@@ -74,6 +74,13 @@ _FLEET = Object(
     }
 )
 
+_INCLUDE = OneOf(
+    (
+        TEXT,
+        Object({"path": TEXT_OR_LIST, "project_directory": TEXT, "env_file": TEXT_OR_LIST}, required=("path",)),
+    )
+)
+
 GROUP_FILE = Object(
     {
         "version": SCALAR,
@@ -83,7 +90,7 @@ GROUP_FILE = Object(
         "volumes": OneOf((Null(), MapOf(VOLUME, key=NAME))),
         "secrets": OneOf((Null(), MapOf(SECRET, key=NAME))),
         "configs": OneOf((Null(), MapOf(CONFIG, key=NAME))),
-        "include": Unsupported("a group is one file", "List the other group below x-fleet.needs."),
+        "include": OneOf((Null(), ListOf(_INCLUDE))),
         "models": Unsupported("it is newer than Compose 2.26 and exists in Docker Desktop only"),
     },
     extensions={"x-fleet": _FLEET},

@@ -119,6 +119,8 @@ SERVICE = Object(
         "command": COMMAND,
         "configs": FILES,
         "container_name": Text(words="a container name", pattern=r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"),
+        "cpu_period": COUNT,
+        "cpu_quota": WHOLE,
         "cpu_shares": COUNT,
         "cpus": CORES,
         "cpuset": TEXT,
@@ -152,6 +154,7 @@ SERVICE = Object(
                 numbers=True,
             )
         ),
+        "extends": OneOf((TEXT, Object({"service": TEXT, "file": TEXT}, required=("service",)))),
         "extra_hosts": HOSTS,
         "gpus": OneOf((Text(choices=("all",)), ListOf(Object(REQUEST_KEYS)))),
         "group_add": ListOf(Text(words="a group's name or number", pattern=r"[^.]*", numbers=True)),
@@ -170,7 +173,9 @@ SERVICE = Object(
         "image": TEXT,
         "init": FLAG,
         "ipc": TEXT,
+        "label_file": TEXT_OR_LIST,
         "labels": PAIRS,
+        "links": TEXTS,
         "logging": Object({"driver": TEXT, "options": OPTIONS}),
         "mac_address": TEXT,
         "mem_limit": Size(),
@@ -209,26 +214,19 @@ SERVICE = Object(
         "userns_mode": TEXT,
         "uts": TEXT,
         "volumes": ListOf(_VOLUME),
+        "volumes_from": TEXTS,
         "working_dir": TEXT,
         "blkio_config": Unsupported("block device limits are not carried out on every engine"),
         "cpu_count": Unsupported("it exists for Windows containers only", "Use cpus."),
         "cpu_percent": Unsupported("it exists for Windows containers only", "Use cpus."),
-        "cpu_period": Unsupported("CPU time is given as a number of cores", "Use cpus: quota divided by period."),
-        "cpu_quota": Unsupported("CPU time is given as a number of cores", "Use cpus: quota divided by period."),
         "cpu_rt_period": Unsupported("real-time scheduling needs a kernel option that common kernels lack"),
         "cpu_rt_runtime": Unsupported("real-time scheduling needs a kernel option that common kernels lack"),
         "credential_spec": Unsupported("it exists for Windows containers only"),
         "develop": Unsupported(
             "it serves `docker compose watch`, not deployment", "Move it to a compose.override.yml."
         ),
-        "extends": Unsupported("a group is one file", "Use a YAML anchor and a merge key (<<: *common)."),
         "external_links": Unsupported("it names containers of others", "Use x-links, or an external network."),
         "isolation": Unsupported("it exists for Windows containers only"),
-        "label_file": Unsupported("it is newer than Compose 2.26", "Write the labels below labels."),
-        "links": Unsupported(
-            "it is a legacy of Docker",
-            "Services of a group reach each other by name; use networks.NETWORK.aliases for others.",
-        ),
         "models": Unsupported("it is newer than Compose 2.26 and exists in Docker Desktop only"),
         "post_start": Unsupported("it is newer than Compose 2.26", "Use a service with x-oneshot and depends_on."),
         "pre_stop": Unsupported("it is newer than Compose 2.26"),
@@ -237,7 +235,6 @@ SERVICE = Object(
         "use_api_socket": Unsupported(
             "it hands the engine's socket to the container", "Mount the socket as a volume if you must."
         ),
-        "volumes_from": Unsupported("it is a legacy of Docker", "Name the volumes in both services."),
     },
     extensions={
         "x-gpu": _GPU,

@@ -12,8 +12,8 @@ from . import command, mounts, ports
 from .build import normalize_build
 from .context import Context, Data, is_empty
 from .deploy import move_gpus, normalize_deploy
-from .environment import normalize_environment
-from .references import extra_hosts, file_reference
+from .environment import labels_of_files, normalize_environment
+from .references import extra_hosts, file_reference, linked, mounted_from
 from .spec import Path
 
 Step = Callable[[t.Any, Path, Context], t.Any]
@@ -34,11 +34,15 @@ def normalize_service(service: Data, path: Path, context: Context) -> Data:
         result[key] = step(value, (*path, key), context) if step else value
     result["environment"] = normalize_environment(given, path, context)
     result.pop("env_file", None)
+    if result.pop("label_file", None):
+        result["labels"] = {**labels_of_files(given, path, context), **(given.get("labels") or {})}
     for key in ("networks", "depends_on"):
         if isinstance(result.get(key), list):
             context.problems.named((*path, key), result[key])
     _networks(result)
     _depends_on(result)
+    if "scale" in result and "deploy" in result:
+        result["deploy"]["replicas"] = result["scale"]
     return {key: value for key, value in result.items() if key in _KEPT_WHEN_EMPTY or not is_empty(value)}
 
 
@@ -91,7 +95,7 @@ def _port(entry: str | Data, context: Context) -> list[Data]:
 def _volume(entry: str | Data, context: Context) -> list[Data]:
     result = mounts.parse_volume(entry) if isinstance(entry, str) else mounts.long_volume(entry)
     if result["type"] == "bind":
-        result["source"] = mounts.absolute(result["source"], context.directory)
+        result["source"] = mounts.bind_source(result["source"], context.directory)
     return [result]
 
 
@@ -151,7 +155,7 @@ def _networks(service: Data) -> None:
 
 
 def _depends_on(service: Data) -> None:
-    """The long form, with what `network_mode: service:x` and its like imply."""
+    """The long form, with what `network_mode: service:x`, `links` and their like imply."""
     wanted = service.get("depends_on") or {}
     if isinstance(wanted, list):
         wanted = {name: {"condition": "service_started", "required": True} for name in wanted}
@@ -166,6 +170,10 @@ def _depends_on(service: Data) -> None:
         kind, _colon, name = (service.get(key) or "").partition(":")
         if kind == "service" and name:
             result.setdefault(name, {"condition": "service_started", "restart": True, "required": True})
+    for name in linked(service):
+        result.setdefault(name, {"condition": "service_started", "restart": True, "required": True})
+    for name in mounted_from(service):
+        result.setdefault(name, {"condition": "service_started", "required": True})
     service["depends_on"] = result
 
 
@@ -185,6 +193,6 @@ _STEPS: dict[str, Step] = {
     "mem_swappiness": lambda value, path, context: str(value or ""),
     "pull_policy": lambda value, path, context: "missing" if value == "if_not_present" else value,
     **dict.fromkeys(("cap_add", "cap_drop", "dns", "dns_opt", "dns_search", "expose"), _texts),
-    **dict.fromkeys(("group_add", "profiles", "security_opt", "tmpfs"), _texts),
+    **dict.fromkeys(("group_add", "links", "profiles", "security_opt", "tmpfs", "volumes_from"), _texts),
 }
 """How a key that has a value gets its canonical form; keys that are not here keep theirs."""

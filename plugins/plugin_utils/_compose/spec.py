@@ -14,6 +14,9 @@ from ...module_utils._image.spec import Bootstrap
 Path = tuple[str | int, ...]
 """Keys and list indexes from the top of the file: ``("services", "web", "ports", 1)``."""
 
+Mark = tuple[int, int] | tuple[int, int, str]
+"""Line and column from 1; and the file, where it is not the group file itself."""
+
 STACKS = (
     "nvidia",
     "nvidia-wsl",
@@ -134,20 +137,20 @@ class GroupSpec:
     """Entries with a bind source that the file gave as a relative path, ``("services", "web", "volumes", 0)``: these
     sources are the controller's, all others are the host's."""
     warnings: tuple[str, ...] = ()
-    marks: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
-    """Line and column, from 1, of every key and list entry of the file."""
+    marks: Mapping[Path, Mark] = field(default_factory=dict, repr=False, compare=False)
+    """Where every key and list entry stands: in the file, or in one that it extends or includes."""
 
     def where(self, path: Path = ()) -> str:
         """``groups/core.yml:12:7: services.web.ports[1]``, for the path of a message."""
         return locate(self.path, self.marks, path)
 
 
-def locate(file: str, marks: Mapping[Path, tuple[int, int]], path: Path) -> str:
+def locate(file: str, marks: Mapping[Path, Mark], path: Path) -> str:
     """File, line, column and key path; a path the file does not have is placed at its nearest parent."""
     for length in range(len(path), 0, -1):
         mark = marks.get(tuple(path[:length]))
         if mark is not None:
-            file = f"{file}:{mark[0]}:{mark[1]}"
+            file = f"{mark[2] if len(mark) > 2 else file}:{mark[0]}:{mark[1]}"
             break
     return f"{file}: {dotted(path)}" if path else file
 

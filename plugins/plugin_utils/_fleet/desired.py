@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from ...module_utils._access.plan import AccessPlan
 from ...module_utils._errors import InputError
 from ...module_utils._group.config import ContainerConfig, Port, SecretFile, Service
+from .aliases import check_links
 from .errors import nearest
 from .links import Resolved
 from .mounts import Files, mounts
@@ -37,7 +38,8 @@ _MAPPED = {
     "command", "entrypoint", "environment", "labels", "user", "image", "build", "container_name", "ports", "volumes",
     "tmpfs", "configs", "secrets", "networks", "network_mode", "ipc", "pid", "restart", "deploy", "healthcheck",
     "stop_grace_period", "init", "security_opt", "devices", "group_add", "ulimits", "extra_hosts", "oom_score_adj",
-    "logging", "depends_on", "cpus", "cpu_shares", "cpuset", "mem_limit",
+    "logging", "depends_on", "cpus", "cpu_period", "cpu_quota", "cpu_shares", "cpuset", "mem_limit",
+    "links", "volumes_from",
     "mac_address", "mem_reservation", "memswap_limit", "mem_swappiness", "pids_limit", "shm_size",
 }  # fmt: skip
 
@@ -67,6 +69,7 @@ def desired_service(placement: Placement, name: str, context: Context, files: Fi
     content = placement.services[name]
     where = placement.where("services", name)
     _check_keys(placement, name, content)
+    check_links(placement, name)
     extensions = placement.extensions(name)
     mine = tuple(link.link for link in context.links if (link.consumer.node, link.service) == (placement.node, name))
     config = ContainerConfig(

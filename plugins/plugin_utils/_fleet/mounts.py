@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ...module_utils._errors import InputError
 from ...module_utils._group.config import STAGED, Mount
@@ -29,10 +30,7 @@ _KEYS = {
 def mounts(placement: Placement, service: str, files: Files) -> tuple[Mount, ...]:
     """All mounts of a service, in the order of the file. New staged content is added to `files`. Raises InputError."""
     content = placement.services[service]
-    result = [
-        _volume(placement, ("services", service, "volumes", index), entry, files)
-        for index, entry in enumerate(content.get("volumes") or ())
-    ]
+    result = _volumes(placement, service, files)
     result += [
         _tmpfs(placement.where("services", service, "tmpfs", index), entry)
         for index, entry in enumerate(content.get("tmpfs") or ())
@@ -43,6 +41,32 @@ def mounts(placement: Placement, service: str, files: Files) -> tuple[Mount, ...
     ]
     _check_targets(placement, service, result)
     return tuple(result)
+
+
+def _volumes(placement: Placement, service: str, files: Files, trail: tuple[str, ...] = ()) -> list[Mount]:
+    """A service's own volumes, after those of `volumes_from` that are not on the same place in the container."""
+    content = placement.services[service]
+    result = {}
+    for index, entry in enumerate(content.get("volumes_from") or ()):
+        other, _colon, mode = entry.partition(":")
+        where = placement.where("services", service, "volumes_from", index)
+        if other not in placement.services or other in (*trail, service):
+            raise InputError(f"the volumes of {other} cannot be used here", where, "Name them below volumes.")
+        for mount in _volumes(placement, other, files, (*trail, service)):
+            if mount.type == "volume" and not mount.source:
+                raise InputError(
+                    f"the volume of {other} on {mount.target} has no name, so it cannot be shared",
+                    where,
+                    f"Give it one in {other}: volumes: [NAME:{mount.target}].",
+                )
+            if mount.type != "tmpfs":
+                result[mount.target] = replace(mount, read_only=mount.read_only or mode == "ro")
+    own = [
+        _volume(placement, ("services", service, "volumes", index), entry, files)
+        for index, entry in enumerate(content.get("volumes") or ())
+    ]
+    taken = {mount.target for mount in own}
+    return [mount for target, mount in result.items() if target not in taken] + own
 
 
 def volume_name(placement: Placement, key: str) -> str:

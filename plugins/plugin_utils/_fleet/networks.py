@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from ...module_utils._errors import InputError
 from ...module_utils._group.config import Attachment, Dependency, NetworkConfig, VolumeConfig
+from .aliases import link_aliases
 from .errors import nearest
 from .links import LINK, Resolved, alias, link_network
 from .mounts import volume_name
@@ -117,7 +118,9 @@ def attachments(placement: Placement, service: str, links: list[Resolved]) -> tu
         result.append(
             Attachment(
                 network=network_name(placement, key),
-                aliases=tuple(dict.fromkeys((service, *(entry.get("aliases") or ())))),
+                aliases=tuple(
+                    dict.fromkeys((service, *(entry.get("aliases") or ()), *link_aliases(placement, service, key)))
+                ),
                 ipv4=entry.get("ipv4_address") or "",
                 ipv6=entry.get("ipv6_address") or "",
                 mac=entry.get("mac_address") or "",

@@ -30,7 +30,7 @@ def limits(service: Mapping[str, t.Any], where: str) -> dict[str, t.Any]:
     resources = deploy.get("resources") or {}
     limit, reservation = resources.get("limits") or {}, resources.get("reservations") or {}
     return {
-        "cpus": float(limit.get("cpus") or service.get("cpus") or 0.0),
+        "cpus": float(limit.get("cpus") or service.get("cpus") or _cpu_time(service)),
         "cpu_shares": int(service.get("cpu_shares") or 0),
         "cpuset": service.get("cpuset") or "",
         "memory": size(limit.get("memory") or service.get("mem_limit") or 0, where),
@@ -42,8 +42,16 @@ def limits(service: Mapping[str, t.Any], where: str) -> dict[str, t.Any]:
     }
 
 
+def _cpu_time(service: Mapping[str, t.Any]) -> float:
+    """`cpu_quota` microseconds in every `cpu_period`, as a number of cores; 0 is no limit.
+
+    The kernel's default period is 100 ms (Documentation/scheduler/sched-bwc.rst).
+    """
+    return max(0.0, float(service.get("cpu_quota") or 0)) / float(service.get("cpu_period") or 100_000)
+
+
 def _check_deploy(deploy: Mapping[str, t.Any], where: str) -> None:
-    if deploy.get("mode") not in (None, "replicated") or deploy.get("replicas") not in (None, 1):
+    if deploy.get("mode") not in (None, "replicated", "global") or deploy.get("replicas") not in (None, 1):
         raise InputError(
             "a service has exactly one container here",
             f"{where}.deploy",

@@ -162,7 +162,7 @@ NOT_READY = host(gpu(0), ready=False, findings=(finding("nouveau-in-use", "nouve
 @pytest.mark.parametrize(
     ("facts", "wish", "words"),
     [
-        (host(), GpuWish(), ["no GPU was found", "add cpu to x-gpu.stacks"]),
+        (host(), GpuWish(), ["no GPU was found). Add cpu to x-gpu.stacks"]),
         (NOT_READY, GpuWish(), ["nvidia: because", "blacklist nouveau"]),
         (NOT_READY, GpuWish(stacks=("nvidia", "rocm")), ["rocm: not on this host"]),
         (TWO, GpuWish(count=3), ["3 GPUs are wanted, 2"]),

@@ -101,9 +101,9 @@ CASES = [
     ),
     Case(
         "a key that is not supported",
-        WEB + "    extends: {service: other}\n",
-        "core.yml:4:5: services.web.extends: extends is not supported: a group is one file. Use a YAML "
-        "anchor and a merge key (<<: *common).",
+        WEB + "    external_links: [other]\n",
+        "core.yml:4:5: services.web.external_links: external_links is not supported: it names containers of others. "
+        "Use x-links, or an external network.",
     ),
     Case(
         "a text where a list belongs",
@@ -343,6 +343,57 @@ CASES = [
         "a bootstrap without its suite",
         WEB + "    build: {context: ., x-bootstrap: {argument: BASE}}\n",
         "core.yml:4:25: services.web.build.x-bootstrap: the key suite is missing",
+    ),
+    Case(
+        "extends names no service",
+        WEB + "    extends: wbe\n",
+        "core.yml:4:5: services.web.extends: there is no service wbe. Did you mean web?",
+    ),
+    Case(
+        "extends names no file",
+        WEB + "    extends: {file: base.yml, service: web}\n",
+        "core.yml:4:15: services.web.extends.file: the file base.yml cannot be extended: there is no such file",
+    ),
+    Case(
+        "services that extend each other",
+        "services:\n  one: {extends: two}\n  two: {extends: one}\n",
+        "core.yml:2:9: services.one.extends: the services extend each other in a circle: one → two → one",
+    ),
+    Case(
+        "include names no file",
+        "include: [parts/gone.yml]\n" + WEB,
+        "core.yml:1:11: include[0]: /nowhere/parts/gone.yml cannot be included: there is no such file",
+    ),
+    Case(
+        "include with no path",
+        "include: [{path: []}]\n" + WEB,
+        "core.yml:1:12: include[0].path: no file is named",
+    ),
+    Case(
+        "include with a project directory that is not there",
+        "include: [{path: parts/gone.yml, project_directory: here}]\n" + WEB,
+        "core.yml:1:34: include[0].project_directory: there is no directory /nowhere/here",
+    ),
+    Case(
+        "a link to no service",
+        WEB + "    links: [wbe]\n",
+        "core.yml:4:13: services.web.links[0]: there is no service wbe. Did you mean web?",
+    ),
+    Case(
+        "volumes from outside the group",
+        WEB + "    volumes_from: ['container:x']\n",
+        "core.yml:4:20: services.web.volumes_from[0]: volumes of containers outside the group cannot be used. "
+        "Name the volumes below volumes.",
+    ),
+    Case(
+        "CPU time in two ways",
+        WEB + "    cpu_quota: 5000\n    deploy: {resources: {limits: {cpus: 1}}}\n",
+        "core.yml:4:5: services.web.cpu_quota: cpu_quota and cpus exclude each other. Keep cpus.",
+    ),
+    Case(
+        "a label file that is not there",
+        WEB + "    label_file: gone\n",
+        "core.yml:4:5: services.web.label_file: the label file /nowhere/gone: there is no such file",
     ),
     Case(
         "several at once",

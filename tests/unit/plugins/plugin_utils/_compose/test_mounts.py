@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose.mounts import (
     MountError,
+    OfController,
     absolute,
-    is_relative,
+    bind_source,
     is_remote,
     long_volume,
     parse_volume,
@@ -106,21 +107,12 @@ def test_absolute(path: str, result: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert absolute(path, "/base") == result
 
 
-@pytest.mark.parametrize(
-    ("entry", "relative"),
-    [
-        ("./a:/d", True),
-        ("~/a:/d", True),
-        ("/a:/d", False),
-        ("data:/d", False),
-        ("/d", False),
-        ({"type": "bind", "source": "a", "target": "/d"}, True),
-        ({"type": "bind", "source": "/a", "target": "/d"}, False),
-        ({"type": "volume", "source": "a", "target": "/d"}, False),
-    ],
-)
-def test_is_relative(entry: t.Any, relative: bool) -> None:
-    assert is_relative(entry) is relative
+@pytest.mark.parametrize(("source", "relative"), [("./a", True), ("a", True), ("~/a", True), ("/a", False)])
+def test_a_relative_source_is_the_controllers(source: str, relative: bool) -> None:
+    found = bind_source(source, "/base")
+    assert isinstance(found, OfController) is relative
+    assert found == absolute(source, "/base")
+    assert isinstance(bind_source(found, "/other"), OfController) is relative
 
 
 @pytest.mark.parametrize(

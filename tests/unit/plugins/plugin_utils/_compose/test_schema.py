@@ -25,8 +25,8 @@ tty ulimits use_api_socket user userns_mode uts volumes volumes_from working_dir
 """
 
 UNSUPPORTED = """
-blkio_config cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime credential_spec develop extends
-external_links isolation label_file links models post_start pre_stop provider storage_opt use_api_socket volumes_from
+blkio_config cpu_count cpu_percent cpu_rt_period cpu_rt_runtime credential_spec develop external_links isolation models
+post_start pre_stop provider storage_opt use_api_socket
 """
 
 

@@ -21,7 +21,7 @@ from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.networ
 from .examples import group, host, placed, service
 
 NO_GPU = AccessPlan(GpuRequest())
-GONE_IN_CANONICAL_FORM = {"env_file", "gpus"}
+GONE_IN_CANONICAL_FORM = {"env_file", "extends", "gpus", "label_file"}
 
 
 def make(content, access=NO_GPU, others=None, **keys):
@@ -87,6 +87,11 @@ CASES = [
         ("a:1.2.3.4", "v6:::1", "h:host-gateway"),
     ),
     ({"dns": ["1.1.1.1"]}, "dns", ("1.1.1.1",)),
+    ({"cpu_quota": 150000}, "cpus", 1.5),
+    ({"cpu_quota": 50000, "cpu_period": 25000}, "cpus", 2.0),
+    ({"cpu_quota": -1}, "cpus", 0.0),
+    ({"cpu_period": 25000}, "cpus", 0.0),
+    ({"deploy": {"mode": "global", "replicas": 1, "resources": {"limits": {"cpus": 2}}}}, "cpus", 2.0),
     ({"ipc": "host"}, "ipc", "host"),
     ({"cgroup": "private"}, "cgroup", "private"),
     ({"platform": "linux/arm64"}, "platform", "linux/arm64"),
@@ -154,8 +159,8 @@ def test_a_key_becomes_a_field(content, name, expected):
 REFUSED = [
     ({"scale": 2}, "a service has exactly one container here"),
     ({"deploy": {"replicas": 3}}, "a service has exactly one container here"),
-    ({"deploy": {"mode": "global"}}, "a service has exactly one container here"),
-    ({"links": ["db"]}, "«links» is not supported"),
+    ({"deploy": {"mode": "job"}}, "a service has exactly one container here"),
+    ({"external_links": ["db"]}, "«external_links» is not supported"),
     ({"labels": {"org.gpu-fleet.host": "x"}}, "is set by the deployment"),
     ({"tmpfs": ["/run:uid=5"]}, "the tmpfs option uid is not supported"),
     ({"tmpfs": ["/run", "/run:size=1m"]}, "two mounts have the target /run"),

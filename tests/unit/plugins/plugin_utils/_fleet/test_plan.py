@@ -268,7 +268,7 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
         World({"core": one(**{"x-gpu": {"stacks": ["nvidia", "rocm"]}})}, {"container_groups": ["core"]}),
         [
             "mainpc: groups/core.yml:2:3: services.web: a GPU is wanted and none can be used (nvidia: "
-            "not on this host; rocm: not on this host). Or add cpu to x-gpu.stacks to allow the CPU.",
+            "not on this host; rocm: not on this host). Add cpu to x-gpu.stacks to allow the CPU.",
         ],
     ),
     "more GPU memory than there is room": (
