@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -104,6 +105,41 @@ def test_an_unhealthy_update_brings_the_whole_group_back(system: System) -> None
     }
     system.restore()
     system.nothing_to_do()
+
+
+def test_groups_are_compose_projects(system: System) -> None:
+    services = {
+        (labels["com.docker.compose.project"], labels["com.docker.compose.service"])
+        for labels in (entry["Config"]["Labels"] for entry in inspected(system.engine))
+        if labels["com.docker.compose.oneoff"] == "False" and labels["com.docker.compose.container-number"] == "1"
+    }
+    assert services == {
+        ("mainpc-core-services", "request-coordinator"),
+        ("mainpc-core-services", "system-digital-twin"),
+        ("mainpc-core-services", "unified-system-agent"),
+        ("mainpc-memory-system", "knowledge-base"),
+        ("mainpc-memory-system", "memory-client"),
+        ("mainpc-memory-system", "session-memory-agent"),
+        ("pc2-pc2-memory", "memory-orchestrator"),
+        ("pc2-pc2-memory", "memory-reasoning"),
+    }
+    for kind, label in (("network", "com.docker.compose.network"), ("volume", "com.docker.compose.volume")):
+        entries = inspected(system.engine, kind)
+        labels = [entry.get("Labels") or entry["labels"] for entry in entries]
+        assert entries and all({label, "com.docker.compose.project"} <= set(each) for each in labels)
+    # Where a machine has Compose, it is asked; Debian 12 has none, so on CI the labels have to do.
+    compose = os.environ.get("GPU_FLEET_COMPOSE")
+    if compose and system.engine == "docker":
+        projects = json.loads(cli(compose, "ls", "--format", "json"))
+        assert {(entry["Name"], entry["Status"]) for entry in projects} == {
+            ("mainpc-core-services", "running(3)"),
+            ("mainpc-memory-system", "running(3)"),
+            ("pc2-pc2-memory", "running(2)"),
+        }
+        listed = [
+            json.loads(line) for line in cli(compose, "-p", "pc2-pc2-memory", "ps", "--format", "json").splitlines()
+        ]
+        assert {entry["Service"] for entry in listed} == {"memory-orchestrator", "memory-reasoning"}
 
 
 def modules_of(work: str) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from .deploy_system import System, cli, containers, inspected, names_of
+from .deploy_system import System, cli, containers, names_of
 
 VOLUMES = {"mainpc-memory-system_knowledge", "pc2-pc2-memory_index", "pc2-pc2-memory_memory"}
 
@@ -36,24 +36,6 @@ def test_mainpc_without_pc2(podman_system: System) -> None:
     podman_system.play("playbooks/teardown.yml", "-l", "mainpc")
     refused_for_pc2(podman_system)
     assert containers("podman") == {} and names_of("podman", "network") == set()
-
-
-def test_groups_are_compose_projects(podman_system: System) -> None:
-    services = {
-        (labels["com.docker.compose.project"], labels["com.docker.compose.service"])
-        for labels in (entry["Config"]["Labels"] for entry in inspected("podman"))
-        if labels["com.docker.compose.oneoff"] == "False" and labels["com.docker.compose.container-number"] == "1"
-    }
-    assert services == {
-        ("mainpc-core-services", "request-coordinator"),
-        ("mainpc-core-services", "system-digital-twin"),
-        ("mainpc-core-services", "unified-system-agent"),
-        ("mainpc-memory-system", "knowledge-base"),
-        ("mainpc-memory-system", "memory-client"),
-        ("mainpc-memory-system", "session-memory-agent"),
-        ("pc2-pc2-memory", "memory-orchestrator"),
-        ("pc2-pc2-memory", "memory-reasoning"),
-    }
 
 
 def test_teardown_keeps_volumes_and_names_them(podman_system: System) -> None:
