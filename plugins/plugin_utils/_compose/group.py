@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from . import checks, extensions, resources
 from .context import Context
-from .envfile import parse_env
 from .document import check_document, parse_document
+from .envfile import parse_env
 from .extends import apply_extends
 from .include import apply_include
 from .interpolate import Variables
