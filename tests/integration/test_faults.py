@@ -18,6 +18,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config
     Group,
     Mount,
     NetworkConfig,
+    Port,
     Service,
 )
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.reconcile import Request, reconcile
@@ -122,3 +123,23 @@ def test_staged_files_come_back_into_running_containers(host, tmp_path):
     assert actions(host.run(group, files_archive=str(archive))) == [("restart", "web")]
     assert host.engine.run_in(f"{host.name}-web-1", ["cat", "/www/index.html"], 5) == (0, "hello")
     assert not host.run(group)["changed"]
+
+
+def test_ports_addresses_and_names_pass_between_services(host):
+    def group(key: str, first: int) -> Group:
+        network = NetworkConfig(f"{host.name}_default", subnets=("10.91.7.0/24",))
+
+        def attached(name: str, last: int) -> tuple[Attachment, ...]:
+            return (Attachment(network.name, (name,), ipv4=f"10.91.7.{last}"),)
+
+        made = host.service(key, networks=attached(key, first + 10), ports=(Port(80, 9100 + first, "127.0.0.1"),))
+        other = host.service(
+            "other", key, networks=attached("other", 13 - first), ports=(Port(80, 9103 - first, "127.0.0.1"),)
+        )
+        fixed = replace(made, config=replace(made.config, name=f"{host.name}-fixed"))
+        return host.group(fixed, other, networks=(network,))
+
+    host.run(group("one", 1))
+    assert host.run(group("uno", 2))["groups"]["g"]["status"] == "changed"
+    assert host.running() == {f"{host.name}-fixed", f"{host.name}-other-1"}
+    assert not host.run(group("uno", 2))["changed"]

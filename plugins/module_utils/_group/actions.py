@@ -104,11 +104,11 @@ def _plan_group(
 ) -> GroupActions:
     missing, changed = _networks(group, owned, observed)
     renewed = {network.name for network in (*missing, *changed)}
-    deployed_before = group.name in owned.good
+    good_services = owned.good_services(group.name)
     services: dict[Key, Action] = {}
     for key in order:
         if key[0] == group.name:
-            action = decide(wanted[key], owned.current.get(key), deployed_before, renewed, key in lost)
+            action = decide(wanted[key], owned.current.get(key), key[1] in good_services, renewed, key in lost)
             services[key] = _with_dependencies(action, wanted[key], services)
     removals = tuple(
         Action(REMOVE, *key, name=container.name, reason="no longer in the group file")

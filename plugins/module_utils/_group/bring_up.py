@@ -46,6 +46,8 @@ class Place:
     """Names that containers put aside had before; they stand by, stopped, under that name with `PREVIOUS`."""
     removed: dict[Key, ObservedContainer] = field(default_factory=dict)
     """Containers that could not stand by, because their network was made anew."""
+    made_way: set[Key] = field(default_factory=set)
+    """Services whose container stands by already, because another one takes over its port, address or name."""
     # Many containers are brought up at once, but an engine that makes more than a few at the same time gets slower.
     _slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(6))
 
@@ -64,7 +66,7 @@ class Place:
                 self.engine.stop_container(current.name, grace)
                 self.engine.start_container(current.name)
             elif action.kind in (CREATE, RECREATE):
-                if current is not None and action.key not in self.removed:
+                if current is not None and action.key not in self.removed and action.key not in self.made_way:
                     self._put_aside(action.key, current, grace)
                 self.created[action.key] = wanted.config.name
                 self._create(wanted.config, wanted.labels)
@@ -83,6 +85,15 @@ class Place:
         else:
             self.engine.rename_container(current.name, current.name + PREVIOUS)
             self.retired[key] = current.name
+
+    def make_way(self, key: Key) -> None:
+        """Put a container aside before its own turn, or before it is removed."""
+        if key in self.made_way or key in self.removed:
+            return
+        current = self.owned.current[key]
+        config = deployed_config(current)
+        self._put_aside(key, current, config.stop_grace_period if config else 10.0)
+        self.made_way.add(key)
 
     def remove_for_good(self, key: Key) -> None:
         """Take a container off a network that is about to go; a way back makes it again from its own label."""

@@ -25,6 +25,7 @@ from .elsewhere import Elsewhere
 from .order import COMPLETED, HEALTHY, STARTED, Key, Wait, waits
 from .owned import dependents_first, deployed_network
 from .resolve import Wanted, marker, network_labels, volume_labels
+from .takeover import in_the_way
 
 Emit = t.Callable[..., None]
 """emit(event, group, service="", text="")"""
@@ -140,12 +141,15 @@ class Run:
         for other in self.elsewhere:
             if other.stop(group.name):
                 self.emit("stopped", group.name, text=f"on {other.engine.name}, it moves to {engine.name}")
-        for action in run.plan.removals:
-            engine.stop_container(action.name, 10.0)
         for network in run.plan.changed_networks:
             self._clear_network(run, network.name)
             run.networks_gone.append(self.place.owned.networks[network.name])
             engine.remove_network(network.name)
+        for key in in_the_way(group.name, [each.plan for each in self.groups.values()], self.wanted, self.place.owned):
+            self.place.make_way(key)
+        for action in run.plan.removals:
+            if action.key not in (*self.place.made_way, *self.place.removed):
+                engine.stop_container(action.name, 10.0)
         for network in (*run.plan.changed_networks, *run.plan.networks):
             engine.create_network(network, network_labels(self.place.host, group, network))
             run.networks_made.append(network.name)
@@ -155,7 +159,7 @@ class Run:
     def _clear_network(self, run: _GroupRun, name: str) -> None:
         """Containers on a network that is made anew are made anew too: take them off it now."""
         for key, container in self.place.owned.current.items():
-            if name in container.networks and key in run.plan.services and key not in self.place.removed:
+            if name in container.networks and key[0] == run.plan.group.name and key not in self.place.removed:
                 self.place.remove_for_good(key)
 
     def _take(self, event: str, key: Key, text: str) -> None:
@@ -234,7 +238,8 @@ class Run:
         self.place.drop_retired(reversed(retired))
         for action in plan.removals:
             self.emit("remove", *action.key, text=action.reason)
-            engine.remove_container(action.name)
+            if action.key not in self.place.made_way:
+                engine.remove_container(action.name)
         for entry in markers:
             if entry.name != volume.name:
                 engine.remove_volume(entry.name)
@@ -270,8 +275,9 @@ class Run:
         else:
             self._take_all_away(run)
         self._bring_networks_back(run)
-        restored = [key[1] for key in run.plan.services if self.place.bring_back(key)]
-        restored += self._start_removals_again(run)
+        keys = dict.fromkeys([*run.plan.services, *(action.key for action in run.plan.removals)])
+        restored = [key[1] for key in keys if self.place.bring_back(key)]
+        restored += self._start_removals_again(run, restored)
         back = [other.engine.name for other in self.elsewhere if other.start_again(group.name)]
         if back:
             return f"the group runs again on {back[0]}"
@@ -323,11 +329,13 @@ class Run:
             if config is not None:
                 self.place.engine.create_network(config, network.labels)
 
-    def _start_removals_again(self, run: _GroupRun) -> list[str]:
+    def _start_removals_again(self, run: _GroupRun, restored: t.Collection[str]) -> list[str]:
         """Services that were to go, and were stopped for it, belong to the last good revision."""
         known = self.place.owned.good_services(run.plan.group.name)
         back = [
-            action for action in run.plan.removals if action.service in known and action.key not in run.plan.services
+            action
+            for action in run.plan.removals
+            if action.service in known and action.key not in run.plan.services and action.service not in restored
         ]
         for action in back:
             self.place.engine.start_container(action.name)

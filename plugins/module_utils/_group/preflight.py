@@ -21,6 +21,7 @@ from .links import wait_for
 from .order import Key
 from .owned import PREVIOUS, Owned, is_marker, owner
 from .resolve import Wanted
+from .takeover import is_held
 
 OUTSIDE_PATIENCE = 5.0
 """Seconds an outside link may take to answer; never more than its group's timeout."""
@@ -96,17 +97,17 @@ def objects(groups: t.Iterable[Group], owned: Owned, observed: Observed, adopt: 
 
 
 def ports(
-    plans: t.Iterable[GroupActions], wanted: dict[Key, Wanted], ours: t.Iterable[ObservedContainer]
+    plans: t.Iterable[GroupActions], wanted: dict[Key, Wanted], going: t.Iterable[ObservedContainer]
 ) -> list[FleetError]:
-    """Published ports of what will be started must be free, apart from what our own containers hold now."""
-    held = {(address, port, protocol) for container in ours for address, port, protocol in container.ports}
+    """Published ports of what will be started must be free, apart from what containers hold that go in this run."""
+    held = {(address, port, protocol) for container in going for address, port, protocol in container.ports}
     errors: list[FleetError] = []
     for plan in plans:
         for key, action in plan.services.items():
             if action.kind not in (CREATE, RECREATE, START):
                 continue
             for index, port in enumerate(wanted[key].config.ports):
-                problem = "" if port.host is None or _held(port, held) else _why_not_free(port)
+                problem = "" if port.host is None or is_held(port, held) else _why_not_free(port)
                 if problem:
                     errors.append(
                         InputError(
@@ -116,17 +117,6 @@ def ports(
                         )
                     )
     return errors
-
-
-def _held(port: Port, held: set[tuple[str, int, str]]) -> bool:
-    """Whether it is our own containers' already, also when it moves from all addresses to one or back."""
-    everywhere = ("", "0.0.0.0", "::")
-    return any(
-        number == port.host
-        and protocol == port.protocol
-        and (address == port.address or address in everywhere or port.address in everywhere)
-        for address, number, protocol in held
-    )
 
 
 def _why_not_free(port: Port) -> str:

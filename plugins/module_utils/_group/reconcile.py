@@ -15,7 +15,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from .._engine.base import Engine, Observed
+from .._engine.base import Engine, Observed, ObservedContainer
 from .._errors import EngineError, FleetError, InputError, raise_all
 from .._image.identity import resolve as resolve_image
 from .._image.identity import to_stage
@@ -30,6 +30,7 @@ from .execute import CHANGED, UNCHANGED, Emit, GroupResult, Run, is_due
 from .order import Key
 from .owned import Owned, deployed_config, owned_by
 from .resolve import Image, Wanted, resolve
+from .takeover import leaving_containers
 
 _LOCK_PATIENCE = 30.0
 
@@ -137,12 +138,25 @@ def _preflight(
     errors += preflight.needed_groups(request.groups, {group.name for group in selected}, owned)
     errors += preflight.outside_links(selected)
     if request.local:
-        ours = [*owned.current.values()]
-        for other in elsewhere:
-            ours += other.owned.current.values()
-        errors += preflight.ports(plans, wanted, ours)
+        errors += preflight.ports(plans, wanted, _going(request, plans, owned, elsewhere))
         errors += preflight.binds(wanted.values())
     return errors
+
+
+def _going(
+    request: Request, plans: t.Sequence[GroupActions], owned: Owned, elsewhere: t.Sequence[Elsewhere]
+) -> list[ObservedContainer]:
+    """Containers that hold no port any more once this run has begun with their group."""
+    staying = {group.name for group in request.groups}
+    moving = {group.name for group in request.selected()}
+    pruned = [entry for key, entry in owned.current.items() if request.prune and key[0] not in staying]
+    moved = [
+        entry
+        for other in elsewhere
+        for key, entry in other.owned.current.items()
+        if key[0] in moving or (request.prune and key[0] not in staying)
+    ]
+    return [*leaving_containers(plans, owned).values(), *pruned, *moved]
 
 
 def _leaving(request: Request, owned: Owned, elsewhere: t.Sequence[Elsewhere]) -> list[Action]:

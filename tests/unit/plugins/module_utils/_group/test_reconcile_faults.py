@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tarfile
 from dataclasses import replace
@@ -12,11 +13,12 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config
     Dependency,
     Group,
     Mount,
+    Port,
     SecretFile,
 )
 
-from .memory_engine import MemoryEngine
-from .test_reconcile import CORE, Host, actions, group, service
+from .memory_engine import Killed, MemoryEngine
+from .test_reconcile import CORE, Host, _kill_at, actions, group, service
 
 
 @pytest.fixture
@@ -134,3 +136,101 @@ def test_a_container_that_lost_a_network_is_made_anew_whatever_its_state(host, s
     host.engine.containers["core-twin-1"] = replace(there, state=state, networks=(), ports=())
     assert ("recreate", "core/twin") in actions(host.run(CORE))
     assert host.engine.containers["core-twin-1"].networks == ("core_default",)
+
+
+# --- what exists once and passes from one service to another ------------------------------------------------------
+
+
+def published(number: int, address: str = "10.77.1.1") -> tuple[Port, ...]:
+    return (Port(80, number, address),)
+
+
+def pair(first: int, second: int, image: str = "agent:1") -> Group:
+    """`router` starts when `twin` is healthy."""
+    return group(
+        "core",
+        service("twin", image=image, ports=published(first)),
+        service("router", "twin", image=image, ports=published(second)),
+    )
+
+
+def test_a_port_passes_to_a_service_that_starts_first(host):
+    host.run(pair(1, 2))
+    assert not host.run(pair(2, 3)).get("failed")
+    assert host.engine.containers["core-twin-1"].ports == (("10.77.1.1", 2, "tcp"),)
+    assert set(host.engine.containers) == {"core-twin-1", "core-router-1"}
+
+
+def test_a_port_passes_back_when_the_change_fails(host):
+    host.run(pair(1, 2))
+    before = host.running()
+    host.engine.unhealthy = {"agent:2"}
+    assert host.run(pair(2, 1, "agent:2"))["failed"]
+    assert host.running() == before
+    assert not host.run(pair(1, 2))["changed"]
+
+
+def test_a_port_passes_to_another_group(host):
+    def groups(core: int, memory: int) -> tuple[Group, Group]:
+        store = service("store", group="memory", ports=published(memory))
+        return group("core", service("twin", ports=published(core))), group("memory", store, needs=("core",))
+
+    host.run(*groups(1, 2))
+    assert not host.run(*groups(2, 3)).get("failed")
+    assert len(host.running()) == 2
+
+
+def test_a_fixed_name_passes_to_a_renamed_service_and_back(host):
+    def named(key: str, image: str = "agent:1") -> Group:
+        made = service(key, image=image)
+        return group("core", replace(made, config=replace(made.config, name="digital-twin")))
+
+    host.run(named("twin"))
+    assert not host.run(named("double")).get("failed")
+    assert list(host.engine.containers) == ["digital-twin"]
+    host.engine.unhealthy = {"agent:2"}
+    assert host.run(named("twin", "agent:2"))["failed"]
+    assert host.running() == {"digital-twin": "agent:1"}
+    assert not host.run(named("double"))["changed"]
+
+
+def test_a_service_goes_together_with_its_network(host):
+    host.run(CORE)
+    wider = replace(CORE.networks[0], subnets=("10.9.0.0/24",))
+    host.engine.unhealthy = {"agent:2"}
+    fewer = replace(group("core", service("twin", image="agent:2")), networks=(wider,))
+    assert host.run(fewer)["failed"]
+    assert set(host.running()) == {"core-twin-1", "core-router-1", "core-unified-1"}
+    assert not host.run(CORE)["changed"]
+    host.engine.unhealthy = set()
+    assert not host.run(fewer).get("failed")
+    assert set(host.running()) == {"core-twin-1"}
+
+
+def renamed(key: str, number: int) -> Group:
+    """One name and one port, for a service of any key, and a neighbour that takes its old port."""
+    made = service(key, ports=published(number))
+    return group(
+        "core",
+        replace(made, config=replace(made.config, name="digital-twin")),
+        service("router", key, ports=published(3 - number)),
+    )
+
+
+def test_killed_at_any_call_while_names_and_ports_pass(tmp_path):
+    for number in itertools.count():
+        host = Host(tmp_path / str(number))
+        host.path.mkdir()
+        host.run(renamed("twin", 1))
+        _kill_at(host.engine, number)
+        try:
+            host.run(renamed("double", 2))
+        except Killed:
+            host.engine.fail_on = lambda call: None
+            result = host.run(renamed("double", 2))
+            assert not result.get("failed"), (number, result)
+        else:
+            assert number > 5
+            break
+        assert set(host.running()) == set(host.engine.containers) == {"digital-twin", "core-router-1"}, number
+        assert not host.run(renamed("double", 2))["changed"], number
