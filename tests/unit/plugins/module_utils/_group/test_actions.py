@@ -137,6 +137,13 @@ def test_from_nothing():
     assert result.marker_due and result.changed
 
 
+def test_missing_is_only_what_was_there_before():
+    seen = deployed(CORE)
+    gone = replace(seen, containers=seen.containers[1:])
+    assert plan(CORE, gone).services["core", "a"].reason == "it is missing"
+    assert plan(CORE, replace(gone, volumes=())).services["core", "a"].reason == "new"
+
+
 def test_services_stand_in_start_order():
     backwards = group("core", service("z", "y"), service("y", "x"), service("x"))
     assert list(kinds(plan(backwards, Observed()))) == ["x", "y", "z"]
@@ -168,6 +175,19 @@ def follower(**dependency: t.Any) -> Group:
 def test_who_asks_for_it_restarts_with_what_it_depends_on(restart, state, expected):
     wish = follower(restart=restart)
     assert kinds(plan(wish, with_container(deployed(wish), "core-a-1", **state))) == expected
+
+
+def test_a_follower_with_reasons_of_its_own_keeps_them():
+    wish = follower(restart=True)
+    seen = with_container(deployed(wish), "core-a-1", health="unhealthy")
+    stopped = with_container(seen, "core-b-1", state="exited", exit_code=1)
+    assert kinds(plan(wish, stopped)) == {"a": RESTART, "b": START}
+    assert kinds(plan(wish, replace(seen, containers=seen.containers[:1]))) == {"a": RESTART, "b": CREATE}
+
+
+def test_a_dependency_that_is_not_part_of_the_group_now_changes_nothing():
+    wish = group("core", replace(service("b"), depends_on=(Dependency("inactive", restart=True, required=False),)))
+    assert kinds(plan(wish, deployed(wish))) == {"b": KEEP}
 
 
 @pytest.mark.parametrize("field", ["network_mode", "ipc", "pid"])
