@@ -20,11 +20,21 @@ description:
 author:
   - The gpu_fleet.containers developers (@gpu-fleet)
 options:
+  plan:
+    description:
+      - This host's part of what M(gpu_fleet.containers.fleet_plan) returned, for example C(fleet.hosts[inventory_hostname]).
+      - It stands for O(engine), O(engine_url), O(groups), O(images), O(adopt) and O(state_dir). O(secrets) are filled from the
+        variable C(container_secrets) and the controller's files, as the plan says.
+    type: dict
+  asked:
+    description:
+      - With O(plan), what the same task answered in check mode a moment ago. Saves asking the host once more.
+    type: dict
   host:
     description:
       - Inventory name of the host. It is part of the ownership labels, so several inventory hosts can share one engine.
+      - Without it, the host that the task runs for.
     type: str
-    required: true
   groups:
     description:
       - All groups of this host, in the form in which M(gpu_fleet.containers.fleet_plan) returns them.
@@ -195,7 +205,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import is_installed, open_engine
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError, InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import Group, from_dict
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.reconcile import Request, reconcile
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.teardown import tear_down
@@ -205,7 +215,9 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.event
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 _ARGUMENTS = {
-    "host": {"type": "str", "required": True},
+    "plan": {"type": "dict"},
+    "asked": {"type": "dict"},
+    "host": {"type": "str"},
     "groups": {"type": "list", "elements": "dict", "default": []},
     "only": {"type": "list", "elements": "str"},
     "prune": {"type": "bool", "default": False},
@@ -245,7 +257,7 @@ def _engine_to_use(module: AnsibleModule) -> Engine | None:
         return open_engine(module.params["engine"], module.params["engine_url"])
     except EngineError:
         # In check mode deploy.yml has not installed or started the engine: one that is not there is empty.
-        if module.check_mode and not is_installed(module.params["engine"]):
+        if module.check_mode and not module.params["engine_url"] and not is_installed(module.params["engine"]):
             return None
         raise
 
@@ -273,6 +285,11 @@ def _absent(module: AnsibleModule, events: Events) -> dict[str, t.Any]:
 
 
 def _run(module: AnsibleModule) -> dict[str, t.Any]:
+    if not module.params["host"] or module.params["plan"] is not None:
+        # The action plugin turns `plan` into the other options: only it sees the controller's files and secrets.
+        raise InputError(
+            "container_groups was called without its action plugin", mend="Use it as a task, not by another way."
+        )
     events = Events(module.params["events"] or "")
     try:
         result = _present(module, events) if module.params["state"] == "present" else _absent(module, events)
