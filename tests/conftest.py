@@ -17,4 +17,15 @@ def _install_collection_finder() -> None:
     _AnsibleCollectionFinder(paths=[str(ROOT / ".collections")])._install()
 
 
+def _forget_deadlines() -> None:
+    # How long an example takes says nothing on a busy machine; speed is measured in benchmarks/.
+    try:
+        from hypothesis import settings
+    except ImportError:
+        return
+    settings.register_profile("gpu_fleet", deadline=None)
+    settings.load_profile("gpu_fleet")
+
+
 _install_collection_finder()
+_forget_deadlines()

@@ -74,7 +74,7 @@ def _make(recipe: Bootstrap, debian: str, path: str, on_line: t.Callable[[str], 
     if program is None:
         raise EngineError(
             f"the base {recipe.suite} has to be made from a mirror, and mmdebstrap is not installed",
-            mend="Run the playbook prepare.yml, or «apt-get install mmdebstrap», on this host.",
+            mend="Run playbooks/prepare.yml with container_bootstrap: true, or «apt-get install mmdebstrap», on this host.",
         )
     mirror = Mirror(recipe.mirror, host_mirror().signed_by) if recipe.mirror else host_mirror()
     if not mirror.uri:

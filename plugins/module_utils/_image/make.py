@@ -12,6 +12,7 @@ import os
 import tempfile
 import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from .._engine.base import Engine, ObservedImage
@@ -32,6 +33,9 @@ from .identity import (
     to_stage,
 )
 from .spec import Bootstrap, ImageSpec
+
+_PULLS = 4
+"""Pulled at the same time; each pull fetches several layers at once already."""
 
 Events = t.Callable[[dict[str, t.Any]], None]
 
@@ -97,19 +101,25 @@ class Stager:
     """Told what happens: ``{"event": "build", "image": …, "line": …}``, also pull and bootstrap."""
 
     def stage(self, specs: t.Iterable[ImageSpec]) -> list[Done]:
-        """Stage every image; the errors of all of them are raised together."""
-        done: list[Done] = []
+        """Stage every image: pulls at the same time, builds one after the other. All errors are raised together."""
+        specs = list(specs)
+        images = self.engine.observe().images
         errors: list[FleetError] = []
-        for spec in specs:
+
+        def attempt(spec: ImageSpec) -> list[Done]:
             try:
-                done.extend(self._stage(spec))
+                return self._stage(spec, images)
             except FleetError as error:
                 errors.append(error)
-        raise_all(errors)
-        return done
+                return []
 
-    def _stage(self, spec: ImageSpec) -> list[Done]:
-        images = self.engine.observe().images
+        with ThreadPoolExecutor(max_workers=_PULLS) as pool:
+            pulled = dict(zip([spec.key for spec in specs if not spec.build], pool.map(attempt, _only(specs, False))))
+        built = {spec.key: attempt(spec) for spec in _only(specs, True)}
+        raise_all(errors)
+        return [entry for spec in specs for entry in {**pulled, **built}[spec.key]]
+
+    def _stage(self, spec: ImageSpec, images: t.Sequence[ObservedImage]) -> list[Done]:
         state = resolve(spec, images)
         if not to_stage(spec, state):
             return [self._tag(spec, state, images)]
@@ -133,7 +143,11 @@ class Stager:
         try:
             self.engine.pull_image(spec.repository, spec.platform)
         except EngineError as error:
-            raise EngineError(f"cannot pull {spec.repository}: {error.message}", spec.key, error.mend) from error
+            raise EngineError(
+                f"cannot pull {spec.repository}: {error.message}",
+                _place(spec, "image"),
+                error.mend or "Correct the name, log in to its registry, or load the image by hand.",
+            ) from error
         after = resolve(spec, self.engine.observe().images)
         same = before.present and before.identity == after.identity
         reason = "the registry has nothing newer" if same else before.reason
@@ -151,7 +165,9 @@ class Stager:
         if state.present:
             return [*done, self._tag(spec, state, images)]
         if not state.reference:
-            raise EngineError(f"{spec.containerfile}: FROM {', '.join(spec.bases)}: {state.reason}", spec.key)
+            raise EngineError(
+                f"{spec.containerfile}: FROM {', '.join(spec.bases)}: {state.reason}", _place(spec, "build")
+            )
         archive = self.archives.get(spec.key)
         if not archive:
             raise InputError(
@@ -192,7 +208,7 @@ class Stager:
             # The engine's words end with the build's last lines.
             raise EngineError(
                 f"building {state.reference} failed: {error.message}",
-                f"{spec.key}: {os.path.join(spec.context, spec.containerfile)}",
+                f"{_place(spec, 'build')}: {os.path.join(spec.context, spec.containerfile)}",
                 error.mend,
             ) from error
 
@@ -220,7 +236,7 @@ class Stager:
         if recipe is None:
             raise EngineError(
                 f"the base of «FROM {base}» is not on this engine and cannot be pulled: {why}",
-                f"{spec.key}: {os.path.join(spec.context, spec.containerfile)}",
+                f"{_place(spec, 'build')}: {os.path.join(spec.context, spec.containerfile)}",
                 "Pull or load it by hand, or give the build an x-bootstrap recipe.",
             )
         return [self._bootstrap(spec, recipe, f"stands in for {base}: {_first_line(why)}")]
@@ -239,6 +255,10 @@ class Stager:
         return Done(reference, "bootstrapped", reason + ("" if made else " (from the cache)"), seconds)
 
 
+def _only(specs: t.Iterable[ImageSpec], build: bool) -> list[ImageSpec]:
+    return [spec for spec in specs if spec.build is build]
+
+
 def _there(reference: str, images: t.Iterable[ObservedImage]) -> bool:
     return any(reference in image.tags for image in images)
 
@@ -252,9 +272,14 @@ def _refuse_never(spec: ImageSpec) -> None:
     if spec.pull_policy == "never":
         raise EngineError(
             f"{spec.repository} is not on this engine, and its pull_policy is never",
-            spec.key,
+            _place(spec, "image"),
             "Load it by hand, or set pull_policy: missing.",
         )
+
+
+def _place(spec: ImageSpec, key: str) -> str:
+    """Where the user wrote it: the service's key in its group file, or the image's name in by-hand use."""
+    return f"{spec.where}.{key}" if spec.where else spec.key
 
 
 def _first_line(text: str) -> str:

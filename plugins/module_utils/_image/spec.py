@@ -60,6 +60,8 @@ class ImageSpec:
     bootstrap: Bootstrap | None = None
     pull_policy: str = "missing"
     """missing, always, never (as in Compose; build is what `build` says)."""
+    where: str = field(default="", compare=False)
+    """The service in its group file, for messages; no part of what the image is."""
 
 
 def to_dict(spec: ImageSpec) -> dict[str, t.Any]:

@@ -111,6 +111,7 @@ def image_spec(
         bases=bases.references,
         bootstrap=bootstrap,
         pull_policy="always" if build.get("pull") else "missing",
+        where=service_key,
     )
     return replace(spec, inputs=_inputs(spec, text, memo[context, in_context]))
 
@@ -119,7 +120,9 @@ def pulled_spec(service_key: str, image: str, *, platform: str = "", pull_policy
     """The image of a service without `build`. Raises InputError for a name or policy that means nothing."""
     reference = _check_reference(image, f"{service_key}.image")
     policy = _pull_policy(service_key, pull_policy)
-    return ImageSpec(key=reference, repository=reference, build=False, platform=platform, pull_policy=policy)
+    return ImageSpec(
+        key=reference, repository=reference, build=False, platform=platform, pull_policy=policy, where=service_key
+    )
 
 
 def pick_variant(extensions: BuildExtensions | None, stack: str) -> BuildVariant:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import tarfile
+import threading
 import typing as t
 from dataclasses import replace
 
@@ -244,3 +246,33 @@ def test_the_plan_tells_a_shared_base_once() -> None:
         ("built", True),
         ("built", True),
     ]
+
+
+def test_every_image_that_cannot_be_pulled_is_named_where_the_user_wrote_it(stage):
+    wanted = [
+        replace(REDIS, key=name, repository=name, where=f"groups/web.yml:{name}") for name in ("a:1", "b:1", "c:1")
+    ]
+    engine = FakeEngine(registry={"b:1": "0"})
+    with pytest.raises(FleetError) as raised:
+        stage(engine, *wanted)
+    assert sorted(str(raised.value).splitlines()) == [
+        f"groups/web.yml:{name}.image: cannot pull {name}: no route to the registry. "
+        "Correct the name, log in to its registry, or load the image by hand."
+        for name in ("a:1", "c:1")
+    ]
+
+
+def test_pulls_run_at_the_same_time_and_the_answers_keep_their_order(stage):
+    names = [f"docker.io/library/image{number}:1" for number in range(6)]
+    together = threading.Barrier(4, timeout=10)
+    engine = FakeEngine(registry=dict.fromkeys(names, "0"))
+    pull, count = engine.pull_image, itertools.count()
+
+    def pull_image(reference, platform=""):
+        if next(count) < 4:
+            together.wait()
+        pull(reference, platform)
+
+    engine.pull_image = pull_image
+    done = stage(engine, *(replace(REDIS, key=name, repository=name) for name in names))
+    assert [entry.key for entry in done] == names and {entry.action for entry in done} == {"pulled"}
