@@ -20,7 +20,7 @@ from .._errors import EngineError
 from .._group.config import ContainerConfig, NetworkConfig, VolumeConfig
 from . import docker_arguments as arguments_of
 from . import docker_parse as parse
-from .base import Health, Observed, ObservedContainer
+from .base import DOCKER_SOCKET, PREPARE, Health, Observed, ObservedContainer
 from .reference import parse_reference
 
 try:
@@ -30,8 +30,7 @@ try:
 except ImportError:
     docker = None
 
-DEFAULT_URL = "unix:///var/run/docker.sock"
-PREPARE = "Install it: ansible-playbook prepare.yml -l HOST."
+DEFAULT_URL = f"unix://{DOCKER_SOCKET}"
 _SECONDS = 120
 _NOT_FOUND = 404
 
@@ -282,7 +281,7 @@ def connect_error(url: str, words: str, path: str = "") -> EngineError:
     """What to say when the daemon does not answer, out of the SDK's nested message."""
     if "Permission denied" in words:
         mend = "Let the user who connects be in the group docker, or connect as root (become: true)."
-    elif url == DEFAULT_URL and shutil.which("dockerd") is None and not os.path.exists(url[len("unix://") :]):
+    elif url == DEFAULT_URL and shutil.which("dockerd") is None and not os.path.exists(DOCKER_SOCKET):
         return EngineError("Docker is not installed on this host", path=path, mend=PREPARE)
     elif url.startswith("ssh://"):
         mend = f"Check that «ssh {url[len('ssh://') :]} docker version» works without a question."

@@ -13,9 +13,7 @@ import os
 import shutil
 
 from .._errors import EngineError
-from .base import Engine
-
-DOCKER_SOCKET = "/var/run/docker.sock"
+from .base import DOCKER_SOCKET, Engine
 
 
 def open_engine(name: str, url: str = "") -> Engine:

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 
 from .._errors import EngineError
 from . import podman_parse as parse
+from .base import PREPARE
 from .podman_arguments import Dialect, read_dialect
-
-PREPARE = "Install it: ansible-playbook prepare.yml -l HOST."
 
 
 @dataclass(frozen=True)
