@@ -13,7 +13,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import failed, plain
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events import remote_folder, run_with_events
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events import ask, remote_folder, run_with_events
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import pack_files, secret_values
 
 _MODULE = "gpu_fleet.containers.container_groups"
@@ -56,18 +56,11 @@ class ActionModule(ActionBase):
         arguments["only"] = [name for name in arguments["only"] if name not in blocked]
         if asked is None:
             # By-hand use, without the question that deploy.yml asks first.
-            asked = self._ask(arguments, task_vars)
+            asked = ask(self, _MODULE, arguments, task_vars)
             if asked.get("failed"):
                 return asked
         result = self._execute_or_watch(arguments, task_vars, plan, asked["missing_files"])
         return _with_blocked(result, blocked) if blocked else result
-
-    def _ask(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        self._task.check_mode, before = True, self._task.check_mode
-        try:
-            return self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=task_vars)
-        finally:
-            self._task.check_mode = before
 
     def _variable(self, task_vars: dict[str, t.Any], name: str) -> dict[str, str]:
         return plain(self._templar.template(task_vars.get(name, {})))

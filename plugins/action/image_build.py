@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import tempfile
 import typing as t
-from collections.abc import Iterator
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -18,7 +16,7 @@ from ansible.utils.display import Display
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import ImageSpec, from_dict, to_dict
 from ansible_collections.gpu_fleet.containers.plugins.modules.image_build import ARGUMENTS
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import plain, run
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events import remote_folder, run_with_events
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events import ask, remote_folder, run_with_events
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.context import read_context, write_archive
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.options import spec_from_options
 
@@ -55,7 +53,7 @@ class ActionModule(ActionBase):
             specs = [from_dict(entry) for entry in options["images"]]
         arguments = {key: options[key] for key in _PASSED_ON if options[key]}
         arguments["images"] = [to_dict(spec) for spec in specs]
-        asked = self._ask(arguments, task_vars)
+        asked = ask(self, MODULE, arguments, task_vars)
         if asked.get("failed") or self._task.check_mode:
             return asked
         pulling = [spec for spec in specs if spec.pull_policy == "always"]
@@ -72,20 +70,6 @@ class ActionModule(ActionBase):
             return run_with_events(
                 self, MODULE, arguments, task_vars, _TIMEOUT, lambda event: _display(host, event), folder
             )
-
-    def _ask(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        with self._in_check_mode():
-            return self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
-
-    @contextlib.contextmanager
-    def _in_check_mode(self) -> Iterator[None]:
-        # The module's check mode is the question «what is missing?»; `_execute_module` takes it from the task.
-        before = self._task.check_mode
-        self._task.check_mode = True
-        try:
-            yield
-        finally:
-            self._task.check_mode = before
 
     def _send_context(self, spec: ImageSpec, folder: str) -> str:
         """Path on the host of the context's archive, in `folder`."""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the gpu_fleet.containers developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a module on a host and show its events while it works.
+"""Run a module on a host and show its events while it works, or only ask it.
 
 The module runs under Ansible's own async wrapper and appends JSON lines to a file;
 each look is one `tail` on the connection that is open anyway, no extra module.
@@ -33,6 +33,17 @@ def remote_folder(action: ActionBase) -> Iterator[str]:
         yield path
     finally:
         action._remove_tmp_path(path, force=True)
+
+
+def ask(action: ActionBase, module: str, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The module's answer in check mode: what there is and what it would do."""
+    task, before = action._task, action._task.check_mode
+    # `_execute_module` takes the mode from the task.
+    task.check_mode = True
+    try:
+        return action._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)
+    finally:
+        task.check_mode = before
 
 
 def run_with_events(
