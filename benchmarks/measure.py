@@ -21,7 +21,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CACHE = pathlib.Path(os.environ.get("GPU_FLEET_BENCH_CACHE", "~/.cache/gpu-fleet-bench")).expanduser()
+CACHE = pathlib.Path(os.environ.get("GPU_FLEET_CACHE", "~/.cache/gpu-fleet")).expanduser() / "bench"
 ARCHIVE = pathlib.Path(os.environ.get("GPU_FLEET_TEST_CACHE", "~/.cache/gpu-fleet-tests")).expanduser() / "busybox.tar"
 COMPOSE = os.environ.get("GPU_FLEET_COMPOSE") or str(CACHE / "docker-compose")
 IMAGE = "localhost/gpu-fleet-bench/busybox:1"
