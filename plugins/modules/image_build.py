@@ -218,10 +218,8 @@ summary:
   sample: ["would build localhost/ai-system/agent:0f3c5d1e9a77: not built yet"]
 """
 
+import contextlib
 import dataclasses
-import json
-import os
-import threading
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -231,6 +229,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors impor
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.make import Done, Stager, plan_images
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import from_dict
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.events import Events
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 _WOULD = {"built": "build", "pulled": "pull", "tagged": "tag", "bootstrapped": "bootstrap"}
@@ -277,7 +276,8 @@ def stage(module: AnsibleModule) -> dict:
         done = plan_images(specs, _images_there(module))
     else:
         engine = open_engine(module.params["engine"], module.params["engine_url"])
-        done = Stager(engine, module.params["cache_dir"], archives, event_writer(module.params["events"])).stage(specs)
+        with contextlib.closing(Events(module.params["events"] or "")) as events:
+            done = Stager(engine, module.params["cache_dir"], archives, events.write).stage(specs)
     changes = [entry for entry in done if entry.changed]
     return {
         "changed": bool(changes),
@@ -301,20 +301,6 @@ def _images_there(module: AnsibleModule) -> tuple[ObservedImage, ...]:
 def _line(entry: Done, check_mode: bool) -> str:
     verb = f"would {_WOULD[entry.action]}" if check_mode else entry.action
     return f"{verb} {entry.reference}: {entry.reason}"
-
-
-def event_writer(path: str | None):
-    """A function that appends one event as a JSON line to `path`; without a path events go nowhere."""
-    if not path:
-        return lambda event: None
-    lock = threading.Lock()
-
-    def write(event: dict) -> None:
-        with lock, open(path, "a", encoding="utf-8") as stream:
-            stream.write(json.dumps(event) + "\n")
-
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    return write
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import typing as t
 
 
 class Events:
@@ -20,10 +21,13 @@ class Events:
 
     def __call__(self, event: str, group: str = "", service: str = "", text: str = "") -> None:
         """event: a word such as ``waiting``; group and service say where; text is for a human."""
+        seconds = round(time.monotonic() - self._begin, 2)
+        self.write({"event": event, "group": group, "service": service, "text": text, "seconds": seconds})
+
+    def write(self, entry: dict[str, t.Any]) -> None:
+        """Append one event of another shape, as it is."""
         if self._file is None:
             return
-        entry = {"event": event, "group": group, "service": service, "text": text}
-        entry["seconds"] = round(time.monotonic() - self._begin, 2)
         with self._lock:
             self._file.write(json.dumps(entry) + "\n")
             self._file.flush()

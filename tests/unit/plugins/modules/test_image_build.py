@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import pathlib
 import types
 import typing as t
 
@@ -59,12 +57,3 @@ def test_a_spec_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(InputError, match="colour") as caught:
         call(monkeypatch, images=[{**to_dict(SPEC), "colour": "red"}])
     assert caught.value.path == "images[agent]"
-
-
-def test_events_are_json_lines(tmp_path: pathlib.Path) -> None:
-    write = image_build.event_writer(str(tmp_path / "events"))
-    write({"event": "build", "line": "a\nb"})
-    write({"event": "build", "line": "ü"})
-    lines = (tmp_path / "events").read_text().splitlines()
-    assert [json.loads(line)["line"] for line in lines] == ["a\nb", "ü"]
-    image_build.event_writer(None)({"event": "build"})
