@@ -40,20 +40,27 @@ def secret_values(manifest: Mapping[str, Mapping[str, str]], variables: Mapping[
 def pack_files(manifests: Mapping[str, Mapping[str, t.Any]], hashes: Sequence[str]) -> str:
     """A tar below the temporary directory whose top-level entries are the staged content, named by hash.
 
-    Owner, times and the controller's umask leave no trace in it. The caller removes it.
+    Raises InputError for content that is gone or cannot be read any more. Owner, times and the controller's umask leave no trace in it. The caller removes it.
     """
     descriptor, path = tempfile.mkstemp(prefix="gpu-fleet-files-", suffix=".tar")
-    with os.fdopen(descriptor, "wb") as stream, tarfile.open(fileobj=stream, mode="w") as tar:
-        for sha in hashes:
-            manifest = manifests[sha]
-            if "content" in manifest:
-                _add_bytes(tar, sha, manifest["content"].encode(), int(manifest["mode"], 8))
-            elif manifest.get("type") == "directory":
-                tar.add(manifest["path"], arcname=sha, filter=_normal)
-            else:
-                with open(manifest["path"], "rb") as file:
-                    _add_bytes(tar, sha, file.read(), int(manifest["mode"], 8))
+    try:
+        with os.fdopen(descriptor, "wb") as stream, tarfile.open(fileobj=stream, mode="w") as tar:
+            for sha in hashes:
+                _add(tar, sha, manifests[sha])
+    except OSError as error:
+        os.unlink(path)
+        raise InputError(f"cannot copy {error.filename or path}: {error.strerror}") from error
     return path
+
+
+def _add(tar: tarfile.TarFile, sha: str, manifest: Mapping[str, t.Any]) -> None:
+    if "content" in manifest:
+        _add_bytes(tar, sha, manifest["content"].encode(), int(manifest["mode"], 8))
+    elif manifest.get("type") == "directory":
+        tar.add(manifest["path"], arcname=sha, filter=_normal)
+    else:
+        with open(manifest["path"], "rb") as file:
+            _add_bytes(tar, sha, file.read(), int(manifest["mode"], 8))
 
 
 def _add_bytes(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:

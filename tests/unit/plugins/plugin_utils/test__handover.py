@@ -104,3 +104,11 @@ def test_the_archive_is_readable_by_its_owner_alone():
     archive = pathlib.Path(pack_files({}, []))
     assert archive.stat().st_mode & 0o777 == 0o600
     archive.unlink()
+
+
+def test_content_that_went_after_the_plan_is_named_and_nothing_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = str(tmp_path / "gone.conf")
+    with pytest.raises(InputError, match=r"cannot copy .*gone\.conf: No such file or directory"):
+        pack_files({"a" * 64: {"path": gone, "type": "file", "mode": "0644"}}, ["a" * 64])
+    assert os.listdir(tmp_path) == []
