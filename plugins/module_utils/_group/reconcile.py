@@ -72,7 +72,8 @@ def _reconcile(request: Request, engine: Engine | None, others: t.Sequence[Engin
     observed = engine.observe() if engine else Observed()
     owned = owned_by(request.host, observed)
     elsewhere = [Elsewhere(other, owned_by(request.host, other.observe())) for other in others]
-    key = stage.fingerprint_key(request.state_dir, create=not request.check)
+    with stage.writing(request.state_dir):
+        key = stage.fingerprint_key(request.state_dir, create=not request.check)
     states = {spec.key: resolve_image(spec, observed.images) for spec in request.images}
     wanted_all = resolve(request.host, request.groups, _images(request, states), request.secrets, key)
     selected = request.selected()
@@ -103,7 +104,8 @@ def _reconcile(request: Request, engine: Engine | None, others: t.Sequence[Engin
             request.host,
             "Stage them first with image_build, as deploy.yml does.",
         )
-    _stage(request, missing_files, wanted)
+    with stage.writing(request.state_dir):
+        _stage(request, missing_files, wanted)
     result["groups"], result["changed"] = _execute(request, engine, plans, wanted, owned, elsewhere, leaving, emit)
     return _finish(result)
 
@@ -288,10 +290,12 @@ def _lock(request: Request, emit: Emit) -> t.Iterator[None]:
     if request.check:
         yield
         return
-    os.makedirs(request.state_dir, mode=0o755, exist_ok=True)
     path = os.path.join(request.state_dir, f"{request.host}.lock")
     deadline = time.monotonic() + _LOCK_PATIENCE
-    with open(path, "w") as file:
+    with stage.writing(request.state_dir):
+        os.makedirs(request.state_dir, mode=0o755, exist_ok=True)
+        file = open(path, "w")  # noqa: SIM115 (closed below; only opening it is about the directory)
+    with file:
         told = False
         while True:
             try:

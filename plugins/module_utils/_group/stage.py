@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets as random_source
 import shutil
@@ -21,6 +22,19 @@ from .._errors import EngineError, InputError
 from .config import STAGED, ContainerConfig, SecretFile
 
 _KEY_BYTES = 32
+
+
+@contextlib.contextmanager
+def writing(state_dir: str) -> t.Iterator[None]:
+    """What the system says about the state directory (full, read-only, no rights), with its place and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise EngineError(
+            f"the state directory cannot be written: {error.strerror or error}",
+            error.filename if isinstance(error.filename, str) else state_dir,
+            f"Make room or rights there ({state_dir}), or choose another with container_state_dir.",
+        ) from error
 
 
 def fingerprint_key(state_dir: str, create: bool) -> bytes:

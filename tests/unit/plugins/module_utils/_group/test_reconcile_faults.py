@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import shutil
 import tarfile
@@ -9,6 +10,8 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import stage
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import (
     Dependency,
     Group,
@@ -234,3 +237,20 @@ def test_killed_at_any_call_while_names_and_ports_pass(tmp_path):
             break
         assert set(host.running()) == set(host.engine.containers) == {"digital-twin", "core-router-1"}, number
         assert not host.run(renamed("double", 2))["changed"], number
+
+
+# --- the state directory ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["lock", "key", "secret"])
+def test_a_state_directory_that_takes_nothing_is_named_before_anything_changes(host, tmp_path, monkeypatch, place):
+    if place == "lock":
+        (tmp_path / "mainpc.lock").mkdir()
+    else:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        name = {"key": "fingerprint_key", "secret": "write_secrets"}[place]
+        monkeypatch.setattr(stage, name, lambda *_args, **_keywords: (_ for _ in ()).throw(full))
+    with pytest.raises(FleetError, match="the state directory cannot be written") as caught:
+        host.run(SECRET, secrets={"core/token": "a long value"})
+    assert str(tmp_path) in str(caught.value) and "container_state_dir" in caught.value.mend
+    assert not host.engine.containers
