@@ -25,6 +25,8 @@ def normalize_build(build: str | Data, path: Path, context: Context) -> Data:
         context.problems.error((*path, "dockerfile_inline"), "dockerfile and dockerfile_inline exclude each other")
     if "args" in result:
         result["args"] = build_arguments(result["args"], (*path, "args"), context)
+        if not result["args"]:
+            del result["args"]
     for key in _NO_DOUBLES:
         if key in result:
             result[key] = list(dict.fromkeys(result[key]))

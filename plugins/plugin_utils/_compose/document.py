@@ -101,10 +101,12 @@ def _shown(file: str) -> str:
     return file if relative.startswith("..") else relative
 
 
-def with_variables(document: Document) -> None:
-    """Environment variables that are handed on by name have the value that the included file sees."""
+def finish_part(document: Document) -> None:
+    """What an included file settles for itself: where builds start, and variables that are handed on by name."""
     context = Context(document.directory, document.variables, document.problems)
     for name, service in document.services.items():
+        if isinstance(service.get("build"), dict) and not service["build"].get("context"):
+            service["build"] = {**service["build"], "context": document.directory}
         environment: dict[str, t.Any] = service.get("environment") or {}
         for variable, value in environment.items():
             if value is None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...module_utils._errors import FleetError
 from .context import Context, Data, outside
 from .envfile import parse_env
@@ -28,26 +30,28 @@ def normalize_environment(service: Data, path: Path, context: Context) -> Data:
 
 
 def labels_of_files(service: Data, path: Path, context: Context) -> Data:
-    """The labels that the files below `label_file` hold, later files last."""
+    """The labels that the files below `label_file` hold, later files last. They see no variables from outside."""
     result: Data = {}
     files = service["label_file"]
     for index, entry in enumerate([files] if isinstance(files, str) else files):
         place = (*path, "label_file") if isinstance(files, str) else (*path, "label_file", index)
-        result.update(_env_file(entry, place, context, {}, "label"))
+        result.update(_variables({"path": entry}, place, context, result.get, "label"))
     return result
 
 
-def _env_file(
-    entry: str | Data, path: Path, context: Context, earlier: Data, what: str = "environment"
-) -> dict[str, str]:
+def _env_file(entry: str | Data, path: Path, context: Context, earlier: Data) -> dict[str, str]:
     """The variables of one file; those of earlier files can be used in it."""
 
     def get(name: str) -> str | None:
         value = context.variables.get(name)
         return earlier.get(name) if value is None else value
 
-    if isinstance(entry, str):
-        entry = {"path": entry}
+    return _variables({"path": entry} if isinstance(entry, str) else entry, path, context, get, "environment")
+
+
+def _variables(
+    entry: Data, path: Path, context: Context, get: Callable[[str], str | None], what: str
+) -> dict[str, str]:
     file = absolute(entry["path"], context.directory)
     try:
         text = read(file)

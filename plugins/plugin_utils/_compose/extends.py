@@ -11,9 +11,12 @@ from ...module_utils._errors import InputError
 from .context import Data
 from .document import Document, check_base, open_base
 from .merge import merge_service
-from .mounts import absolute
+from .mounts import absolute, is_remote
 from .problems import did_you_mean
 from .spec import Path
+
+MOST_STEPS = 50
+"""Services that may extend each other in a row; far above any real file."""
 
 _Step = tuple[str, str]
 """File and service."""
@@ -58,6 +61,9 @@ def _extend(
     if here in trail:
         _circle(document, path, (*trail[trail.index(here) :], here))
         return False
+    if len(trail) > MOST_STEPS:
+        document.problems.error(path, f"more than {MOST_STEPS} services extend each other in a row")
+        return False
     wanted = {"service": extends} if isinstance(extends, str) else extends
     other = _other(document, wanted.get("file", ""), path, files)
     base = wanted["service"]
@@ -77,6 +83,11 @@ def _extend(
 def _other(document: Document, file: str, path: Path, files: dict[str, Document]) -> Document | None:
     if not file:
         return document
+    if is_remote(file):
+        document.problems.error(
+            (*path, "file"), f"{file} is not a file on this machine", "Keep a copy beside this file."
+        )
+        return None
     place = absolute(file, document.directory)
     if place not in files:
         try:

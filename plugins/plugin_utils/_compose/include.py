@@ -9,13 +9,13 @@ import os
 
 from ...module_utils._errors import InputError
 from .context import Data
-from .document import Document, open_part, with_variables
+from .document import Document, finish_part, open_part
 from .envfile import parse_env
 from .extends import apply_extends
 from .interpolate import Variables
 from .loader import read
 from .merge import merge_file
-from .mounts import absolute
+from .mounts import absolute, is_remote
 from .problems import Problems
 from .spec import Path
 
@@ -39,6 +39,10 @@ def apply_include(document: Document, trail: tuple[str, ...] = ()) -> None:
 def _part(document: Document, entry: Data, path: Path, trail: tuple[str, ...]) -> Document | None:
     """One entry: its files read, laid over each other, with what they include themselves."""
     given = [entry["path"]] if isinstance(entry["path"], str) else entry["path"]
+    remote = next((file for file in given if is_remote(file)), "")
+    if remote:
+        document.problems.error(path, f"{remote} is not a file on this machine", "Keep a copy beside this file.")
+        return None
     files = [absolute(file, document.directory) for file in given]
     for file in files:
         if file in trail:
@@ -67,7 +71,7 @@ def _part(document: Document, entry: Data, path: Path, trail: tuple[str, ...]) -
             raise
         problems.error(path, f"{error.path} cannot be included: {error.message}")
         return None
-    with_variables(part)
+    finish_part(part)
     apply_include(part, (*trail, *files[1:]))
     return part
 

@@ -365,6 +365,22 @@ CASES = [
         "core.yml:1:11: include[0]: /nowhere/parts/gone.yml cannot be included: there is no such file",
     ),
     Case(
+        "include of something that is no file",
+        "include: ['oci://example.org/part']\n" + WEB,
+        "core.yml:1:11: include[0]: oci://example.org/part is not a file on this machine. Keep a copy beside this file.",
+    ),
+    Case(
+        "extends of something that is no file",
+        WEB + "    extends: {service: web, file: 'https://example.org/part.git'}\n",
+        "core.yml:4:29: services.web.extends.file: https://example.org/part.git is not a file on this machine. "
+        "Keep a copy beside this file.",
+    ),
+    Case(
+        "services that extend each other without end",
+        "services:\n  s0: {image: i}\n" + "".join(f"  s{n + 1}: {{extends: s{n}}}\n" for n in reversed(range(60))),
+        "core.yml:54:8: services.s9.extends: more than 50 services extend each other in a row",
+    ),
+    Case(
         "include with no path",
         "include: [{path: []}]\n" + WEB,
         "core.yml:1:12: include[0].path: no file is named",
