@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose.group import load_group
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.aliases import check_links, link_aliases
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.mounts import mounts
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.networks import attachments
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.placement import Placement
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.plan import make_plan
 
-from .examples import group, host, placed, service
+from .examples import cpu_facts, group, host, placed, service
 
 
 def place(**services: dict) -> Placement:
@@ -92,3 +96,34 @@ def test_volumes_of_another_service_and_of_those_it_uses() -> None:
 def test_volumes_that_cannot_be_shared(services: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         mounts(place(**services), "web", {})
+
+
+def test_extended_included_and_linked_services_in_a_whole_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "groups/web.yml": "include: [parts/db.yaml]\nservices:\n"
+        "  base: {image: 'docker.io/library/busybox:1', cpu_quota: 50000}\n"
+        "  web: {extends: base, links: ['db:database'], volumes_from: ['db:ro'], volumes: ['./conf:/conf:ro']}\n",
+        "groups/conf/settings": "a",
+        "groups/parts/db.yaml": "services: {db: {image: 'docker.io/library/busybox:1', "
+        "volumes: ['store:/data', './init:/init:ro']}}\nvolumes: {store: }\n",
+        "groups/parts/init/start": "b",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    variables = {"mainpc": {"container_groups": ["web"], "inventory_dir": str(tmp_path)}}
+    plan = make_plan(variables, {"mainpc": cpu_facts()}, load_group, ["mainpc"], [])
+    mainpc = plan["hosts"]["mainpc"]
+    services = {entry["name"]: entry for entry in mainpc["groups"][0]["services"]}
+    web, db = services["web"]["config"], services["db"]["config"]
+    assert web["cpus"] == 0.5
+    assert [(mount["target"], mount.get("read_only", False)) for mount in web["mounts"]] == [
+        ("/data", True),
+        ("/init", True),
+        ("/conf", True),
+    ]
+    assert web["mounts"][1]["source"] == db["mounts"][1]["source"]
+    assert len(mainpc["files"]) == 2
+    assert db["networks"][0]["aliases"] == ["db", "database"]
+    assert [(entry["service"], entry["restart"]) for entry in services["web"]["depends_on"]] == [("db", True)]
