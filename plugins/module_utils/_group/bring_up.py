@@ -15,7 +15,7 @@ from .._errors import EngineError, FleetError
 from .actions import CHECK, CREATE, KEEP, RECREATE, RESTART, START, Action
 from .config import ContainerConfig, Healthcheck
 from .order import Key
-from .owned import PREVIOUS, Owned, deployed_config
+from .owned import PREVIOUS, Owned, deployed_config, stop_grace
 from .resolve import Wanted
 from .stage import bind_sources
 
@@ -91,13 +91,13 @@ class Place:
         if key in self.made_way or key in self.removed:
             return
         current = self.owned.current[key]
-        config = deployed_config(current)
-        self._put_aside(key, current, config.stop_grace_period if config else 10.0)
+        self._put_aside(key, current, stop_grace(current))
         self.made_way.add(key)
 
     def remove_for_good(self, key: Key) -> None:
         """Take a container off a network that is about to go; a way back makes it again from its own label."""
         current = self.owned.current[key]
+        self.engine.stop_container(current.name, stop_grace(current))
         self.engine.remove_container(current.name)
         self.removed[key] = current
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from .._engine.base import Engine, ObservedContainer
 from . import labels as names
-from .owned import Owned, dependents_first, deployed_config
+from .owned import Owned, dependents_first, stop_grace
 
 
 @dataclass
@@ -38,8 +38,7 @@ class Elsewhere:
         running = [container for container in self._containers(group) if container.state == "running"]
         self.stopped[group] = [container.name for container in running]
         for container in running:
-            config = deployed_config(container)
-            self.engine.stop_container(container.name, config.stop_grace_period if config else 10.0)
+            self.engine.stop_container(container.name, stop_grace(container))
         return True
 
     def start_again(self, group: str) -> bool:

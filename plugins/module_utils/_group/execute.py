@@ -23,7 +23,7 @@ from .actions import CHANGING, CHECK, KEEP, Action, GroupActions
 from .bring_up import Cancelled, Patience, Place, wait_completed, wait_healthy
 from .elsewhere import Elsewhere
 from .order import COMPLETED, HEALTHY, STARTED, Key, Wait, waits
-from .owned import dependents_first, deployed_network
+from .owned import dependents_first, deployed_network, stop_grace, with_sharers
 from .resolve import Wanted, marker, network_labels, volume_labels
 from .takeover import in_the_way
 
@@ -147,9 +147,8 @@ class Run:
             engine.remove_network(network.name)
         for key in in_the_way(group.name, [each.plan for each in self.groups.values()], self.wanted, self.place.owned):
             self.place.make_way(key)
-        for action in run.plan.removals:
-            if action.key not in (*self.place.made_way, *self.place.removed):
-                engine.stop_container(action.name, 10.0)
+        for container in self._leaving(run):
+            engine.stop_container(container.name, stop_grace(container))
         for network in (*run.plan.changed_networks, *run.plan.networks):
             engine.create_network(network, network_labels(self.place.host, group, network))
             run.networks_made.append(network.name)
@@ -157,10 +156,23 @@ class Run:
             engine.create_volume(volume, volume_labels(self.place.host, group, volume))
 
     def _clear_network(self, run: _GroupRun, name: str) -> None:
-        """Containers on a network that is made anew are made anew too: take them off it now."""
-        for key, container in self.place.owned.current.items():
-            if name in container.networks and key[0] == run.plan.group.name and key not in self.place.removed:
-                self.place.remove_for_good(key)
+        """Containers on a network that is made anew are made anew too, with who shares their namespaces."""
+        mine = {
+            container.name: key
+            for key, container in self.place.owned.current.items()
+            if key[0] == run.plan.group.name and key not in self.place.removed
+        }
+        current = [self.place.owned.current[key] for key in mine.values()]
+        attached = [container.name for container in current if name in container.networks]
+        for level in dependents_first(with_sharers(attached, current)):
+            for container in level:
+                self.place.remove_for_good(mine[container.name])
+
+    def _leaving(self, run: _GroupRun) -> list[ObservedContainer]:
+        """Containers of services that left the definition, as far as they still stand in their place."""
+        owned, gone = self.place.owned, {*self.place.made_way, *self.place.removed}
+        leaving = {action.name for action in run.plan.removals if action.key not in gone}
+        return [container for container in (*owned.current.values(), *owned.extra) if container.name in leaving]
 
     def _take(self, event: str, key: Key, text: str) -> None:
         run = self.groups[key[0]]
@@ -183,6 +195,7 @@ class Run:
         """In a worker: one container from its action to healthy. Always ends with one message."""
         engine, key = self.place.engine, action.key
         patience = Patience(run.deadline, run.cancelled, self.clock)
+        end, text = "cancelled", ""
         try:
             if action.kind in CHANGING:
                 self.emit(action.kind, *key, text=action.reason)
@@ -198,16 +211,19 @@ class Run:
                 self.messages.put((HEALTHY, key, ""))
             if action.kind != KEEP:
                 self.emit("completed" if wanted.service.one_shot else "healthy", *key)
-            self.messages.put(("done", key, ""))
+            end = "done"
         except FleetError as error:
+            end, text = "failed", str(error)
             self.emit("failed", *key, text=error.message.splitlines()[0])
-            self.messages.put(("failed", key, str(error)))
         except Cancelled:
-            self.messages.put(("cancelled", key, ""))
+            pass
         except BaseException as error:
             # A bug: the group must not stay half changed, and the traceback must not get lost.
             self.bugs.append(error)
-            self.messages.put(("failed", key, f"{type(error).__name__}: {error}"))
+            end, text = "failed", f"{type(error).__name__}: {error}"
+        finally:
+            # Whatever happened: the loop waits for it.
+            self.messages.put((end, key, text))
 
     # -- ending a group ---------------------------------------------------------------------------
 
@@ -234,12 +250,12 @@ class Run:
         markers = self.place.owned.good.get(group.name, ())
         if volume.name not in [entry.name for entry in markers]:
             engine.create_volume(volume, labels)
-        retired = [key for key in {**plan.services, **self.place.retired} if key[0] == group.name]
-        self.place.drop_retired(reversed(retired))
         for action in plan.removals:
             self.emit("remove", *action.key, text=action.reason)
-            if action.key not in self.place.made_way:
-                engine.remove_container(action.name)
+        # Before what stands by: one of them may live in a namespace of it.
+        self._remove(self._leaving(run))
+        retired = [key for key in {**plan.services, **self.place.retired} if key[0] == group.name]
+        self.place.drop_retired(reversed(retired))
         for entry in markers:
             if entry.name != volume.name:
                 engine.remove_volume(entry.name)
@@ -312,15 +328,12 @@ class Run:
             if key[0] == run.plan.group.name and key not in self.place.retired
         ]
         self._remove(mine)
-        for network in run.plan.group.networks:
-            if not network.external and not network.group:
-                self._remove_unused(network.name)
-
-    def _remove_unused(self, network: str) -> None:
         observed = self.place.engine.observe()
-        there = any(entry.name == network for entry in observed.networks)
-        if there and not any(network in container.networks for container in observed.containers):
-            self.place.engine.remove_network(network)
+        unused = {network.name for network in observed.networks}
+        unused -= {name for container in observed.containers for name in container.networks}
+        for network in run.plan.group.networks:
+            if not network.external and not network.group and network.name in unused:
+                self.place.engine.remove_network(network.name)
 
     def _bring_networks_back(self, run: _GroupRun) -> None:
         for network in run.networks_gone:

@@ -127,6 +127,29 @@ def deployed_config(container: ObservedContainer) -> ContainerConfig | None:
         return None
 
 
+def stop_grace(container: ObservedContainer) -> float:
+    """Seconds this container has to stop: as it was deployed, the default where that cannot be read."""
+    config = deployed_config(container)
+    return config.stop_grace_period if config else ContainerConfig.stop_grace_period
+
+
+def with_sharers(names: t.Collection[str], among: t.Sequence[ObservedContainer]) -> list[ObservedContainer]:
+    """The containers of these names, and whoever lives in a namespace of one of them and cannot outlive it."""
+    found = set(names)
+    while True:
+        more = {entry.name for entry in among if found & _lives_in(entry)} - found
+        if not more:
+            return [entry for entry in among if entry.name in found]
+        found |= more
+
+
+def _lives_in(container: ObservedContainer) -> set[str]:
+    """Names of the containers whose namespaces it shares."""
+    config = deployed_config(container)
+    modes = (config.network_mode, config.ipc, config.pid) if config else ()
+    return {mode.partition(":")[2] for mode in modes if mode.startswith("container:")}
+
+
 def dependents_first(containers: t.Iterable[ObservedContainer]) -> t.Iterator[list[ObservedContainer]]:
     """Containers in levels in which they can be removed: what depends on others goes before them.
 

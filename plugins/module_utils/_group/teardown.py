@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from .._engine.base import Engine, ObservedContainer
 from . import labels as names
 from . import stage
-from .owned import Owned, dependents_first, deployed_config, owned_by
+from .owned import Owned, dependents_first, deployed_config, owned_by, stop_grace
 
 Emit = t.Callable[..., None]
 
@@ -76,9 +76,8 @@ def _remove_containers(engine: Engine, containers: t.Sequence[ObservedContainer]
 
 
 def _remove(engine: Engine, container: ObservedContainer) -> None:
-    config = deployed_config(container)
     if container.state == "running":
-        engine.stop_container(container.name, config.stop_grace_period if config else 10.0)
+        engine.stop_container(container.name, stop_grace(container))
     engine.remove_container(container.name)
 
 

@@ -56,6 +56,37 @@ def test_what_shares_a_namespace_goes_back_with_its_owner(host):
     assert host.running() == {"core-base-1": "agent:1", "core-side-1": "agent:1"}
 
 
+@pytest.mark.parametrize(
+    "after",
+    [group("core", service("base", image="agent:2")), group("core", service("other"))],
+    ids=["its owner is made anew", "its owner leaves too"],
+)
+def test_what_shares_a_namespace_can_leave(host, after):
+    host.run(sharing())
+    assert host.run(after)["groups"]["core"]["status"] == "changed"
+    assert sorted(host.engine.containers) == [entry.config.name for entry in after.services]
+    assert not host.run(after)["changed"]
+
+
+def test_a_changed_network_takes_along_what_shares_a_namespace_on_it(host):
+    host.run(sharing())
+    changed = replace(sharing(), networks=(replace(sharing().networks[0], internal=True),))
+    assert host.run(changed)["groups"]["core"]["status"] == "changed"
+    assert not host.run(changed)["changed"]
+    host.engine.unhealthy = {"agent:2"}
+    assert "brought back" in host.run(sharing("agent:2"))["msg"]
+    assert host.running() == {"core-base-1": "agent:1", "core-side-1": "agent:1"}
+    assert not host.run(changed)["changed"]
+
+
+def test_what_a_network_change_takes_away_is_stopped_first(host):
+    one = group("core", service("base"))
+    host.run(one)
+    host.run(replace(one, networks=(replace(one.networks[0], internal=True),)))
+    calls = [call for call in host.engine.calls if call[1:] == ("core-base-1",)]
+    assert [name for name, *_rest in calls].index("stop") < [name for name, *_rest in calls].index("remove")
+
+
 def test_a_new_group_with_shared_namespaces_is_taken_away_when_it_fails(host):
     host.engine.unhealthy = {"agent:1"}
     assert "taken away" in host.run(sharing())["msg"]
@@ -253,4 +284,16 @@ def test_a_state_directory_that_takes_nothing_is_named_before_anything_changes(h
     with pytest.raises(FleetError, match="the state directory cannot be written") as caught:
         host.run(SECRET, secrets={"core/token": "a long value"})
     assert str(tmp_path) in str(caught.value) and "container_state_dir" in caught.value.mend
+    assert not host.engine.containers
+
+
+def test_a_failure_that_cannot_be_told_ends_the_run_all_the_same(host):
+    class Full(list):
+        def append(self, event):
+            if event[0][0] == "failed":
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    host.events = Full()
+    host.engine.unhealthy = {"agent:1"}
+    assert host.run(CORE)["failed"]
     assert not host.engine.containers
