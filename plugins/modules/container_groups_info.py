@@ -56,7 +56,7 @@ options:
         default: 30.0
   links:
     description:
-      - Links to ask, as the filter P(gpu_fleet.containers.plan_links#filter) takes them from the fleet plan.
+      - Links to ask, as M(gpu_fleet.containers.fleet_plan) returns them for each host.
       - A link with a check is asked by running it inside the consuming container. Otherwise a published port is asked from the host.
     type: list
     elements: dict

@@ -91,23 +91,6 @@ def teardown_lines(removed: Results) -> list[str]:
     return lines
 
 
-def link_wishes(host_plan: Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    """The links of one host's plan, in the form that `container_groups_info` asks them."""
-    return [
-        {
-            "group": group["name"],
-            "service": service["name"],
-            "variable": link["variable"],
-            "url": link["url"],
-            "published": link.get("published", False),
-            "check": list(link.get("check", ())),
-        }
-        for group in host_plan["groups"]
-        for service in group.get("services", ())
-        for link in service.get("links", ())
-    ]
-
-
 def verdict(plan: Mapping[str, t.Any], verified: Results) -> dict[str, t.Any]:
     """``text`` to show and ``failures``: services that are not there or not healthy, links that do not answer."""
     failures: list[str] = []

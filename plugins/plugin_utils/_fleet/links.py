@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import typing as t
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ...module_utils._errors import InputError
-from ...module_utils._group.config import Link
+from ...module_utils._group.config import Group, Link
 from .._compose.spec import LinkWish
 from .errors import Errors, nearest
 from .placement import Placement
@@ -210,3 +211,20 @@ def _published(
 
 def _authority(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def links_to_ask(groups: list[Group]) -> list[dict[str, t.Any]]:
+    """All links of one host, in the form that `container_groups_info` asks them."""
+    return [
+        {
+            "group": group.name,
+            "service": service.name,
+            "variable": link.variable,
+            "url": link.url,
+            "published": link.published,
+            "check": list(link.check),
+        }
+        for group in groups
+        for service in group.services
+        for link in service.links
+    ]

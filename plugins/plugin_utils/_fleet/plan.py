@@ -23,7 +23,7 @@ from .desired import Context, desired_service
 from .errors import Errors, nearest
 from .images import HostImages
 from .inventory import Host, read_hosts
-from .links import Resolved, resolve_links
+from .links import Resolved, links_to_ask, resolve_links
 from .mounts import Files
 from .needs import Graph, Node, check_cycles, graph_of, needed_hosts, rounds, waves
 from .networks import container_name, group_networks, group_volumes
@@ -272,6 +272,7 @@ def _host_data(plan: HostPlan, fleet: Fleet, selected: list[Node]) -> dict[str, 
         "secrets": plan.secrets,
         "selected": [group for host, group in selected if host == plan.host.name],
         "gpu": plan.gpu,
+        "links": links_to_ask(plan.groups),
         "needs_hosts": {
             group: hosts
             for host, group in _nodes(plan)

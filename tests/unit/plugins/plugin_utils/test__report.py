@@ -107,17 +107,6 @@ def test_teardown_says_what_stays():
     ]
 
 
-def test_links_of_a_plan():
-    links = [
-        {"variable": "A", "url": "tcp://x:1", "published": True, "check": ("ping",)},
-        {"variable": "B", "url": "y"},
-    ]
-    assert _report.link_wishes(plan(service("twin", links=links), service("none"))["hosts"]["mainpc"]) == [
-        {"group": "core", "service": "twin", "variable": "A", "url": "tcp://x:1", "published": True, "check": ["ping"]},
-        {"group": "core", "service": "twin", "variable": "B", "url": "y", "published": False, "check": []},
-    ]
-
-
 @pytest.mark.parametrize(
     ("found", "one_shot", "problem"),
     [

@@ -1,0 +1,83 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name; there is no code for targets."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fleet_report
+short_description: Print what a playbook of this collection came to
+version_added: 0.1.0
+description:
+  - Puts together what the tasks of C(deploy), C(status), C(teardown) and C(verify) registered on each host, and prints it as text.
+  - With O(about=verify) it fails when a service is missing or not healthy, or a link does not answer.
+  - Runs once a play, on the controller.
+options:
+  about:
+    description:
+      - The playbook. V(deploy) reads the variables C(fleet_asked) and C(fleet_results), V(status) C(fleet_status),
+        V(teardown) C(fleet_removed) and V(verify) C(fleet_verified).
+    type: str
+    required: true
+    choices: [deploy, status, teardown, verify]
+  plan:
+    description:
+      - The result of M(gpu_fleet.containers.fleet_plan); needed for V(deploy) and V(verify).
+    type: dict
+    default: {}
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.conn
+  - ansible.builtin.action_common_attributes.flow
+attributes:
+  action:
+    support: full
+  async:
+    support: none
+  become:
+    support: none
+  bypass_host_loop:
+    support: full
+  check_mode:
+    support: full
+  connection:
+    support: none
+  delegation:
+    support: none
+  diff_mode:
+    support: none
+    details: Nothing is changed, so there is nothing to compare.
+  platform:
+    support: full
+    platforms: all
+seealso:
+  - module: gpu_fleet.containers.fleet_plan
+  - module: gpu_fleet.containers.container_groups_info
+author:
+  - The gpu_fleet.containers developers (@gpu-fleet)
+"""
+
+EXAMPLES = r"""
+- name: Ask the engine and every health check
+  gpu_fleet.containers.container_groups_info:
+    host: "{{ inventory_hostname }}"
+    health: true
+  register: fleet_status
+
+- name: Status
+  gpu_fleet.containers.fleet_report:
+    about: status
+"""
+
+RETURN = r"""
+text:
+  description: What was printed.
+  returned: always
+  type: str
+failures:
+  description: With O(about=verify), what is missing, not healthy or does not answer.
+  returned: when there are any
+  type: list
+  elements: str
+"""

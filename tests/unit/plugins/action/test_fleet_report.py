@@ -1,0 +1,47 @@
+"""What each playbook registers is what its report reads."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import pytest
+
+from ansible_collections.gpu_fleet.containers.plugins.action.fleet_report import ARGUMENTS, report
+
+PLAN = {"hosts": {"mainpc": {"engine": "docker", "groups": []}, "pc2": {"engine": "podman", "groups": []}}}
+REGISTERED = {
+    "fleet_asked": {"mainpc": {"groups": {"core": {"status": "would change"}}}, "pc2": None},
+    "fleet_results": {"mainpc": {"core": {"status": "changed"}}, "pc2": None},
+    "fleet_removed": {"mainpc": {"removed": {"containers": []}, "kept": {"volumes": []}}},
+    "fleet_status": {},
+    "fleet_verified": {"mainpc": {"services": [], "links": []}, "pc2": None},
+}
+
+
+@pytest.mark.parametrize(
+    ("about", "text"),
+    [
+        ("deploy", "mainpc (docker): changed: core"),
+        ("status", "nothing of this inventory runs"),
+        ("teardown", "mainpc: removed 0 containers"),
+        ("verify", "0 of 0 services are healthy\nno links"),
+    ],
+)
+def test_each_playbook_has_its_text(about, text):
+    assert report(about, PLAN, REGISTERED.__getitem__) == (text, [])
+
+
+def test_a_link_that_does_not_answer_fails_the_play():
+    link = {"group": "core", "service": "twin", "variable": "A", "url": "x:1", "answered": False, "reason": "refused"}
+    verified = {"mainpc": {"services": [], "links": [link]}, "pc2": None}
+    _text, failures = report("verify", PLAN, {"fleet_verified": verified}.__getitem__)
+    assert failures == ["mainpc: link core/twin A to x:1 does not answer: refused"]
+
+
+def test_playbooks_register_what_the_reports_read():
+    root = pathlib.Path(__file__).resolve().parents[4]
+    texts = "\n".join(path.read_text() for path in (root / "playbooks").rglob("*.yml"))
+    assert set(re.findall(r"about: (\w+)", texts)) == set(ARGUMENTS["about"]["choices"])
+    named = set(re.findall(r"(?:register: |^\s+)(fleet_\w+)\b", texts, re.MULTILINE))
+    assert set(REGISTERED) <= named
