@@ -11,14 +11,11 @@ short_description: Plan all container groups of an inventory before anything is 
 version_added: 0.1.0
 description:
   - Reads the inventory variables and group files of all hosts, and the facts of the hosts of this play, and works out
-    what
-    each host must run, in which order, how containers reach each other and how they get their GPUs.
+    what each host must run, in which order, how containers reach each other and how they get their GPUs.
   - Anything that does not fit stops here, with all errors at once. Names, needs, links, published ports, GPU memory,
-    mounts,
-    secrets and images are checked for the whole inventory, whatever the limit is. Nothing is changed anywhere.
+    mounts, secrets and images are checked for the whole inventory, whatever the limit is. Nothing is changed anywhere.
   - Runs once a play, on the controller. With C(run_once=true) every host of the play gets the result registered;
-    without it
-    only the first one does.
+    without it only the first one does.
 options:
   facts:
     description: Name of the variable in which the result of M(gpu_fleet.containers.gpu_facts) was registered.
@@ -60,7 +57,7 @@ attributes:
     support: full
     platforms: all
 notes:
-  - The inventory variables that count are listed in C(docs/architecture.md).
+  - The inventory variables that count are listed in C(docs/group-files.md).
 seealso:
   - module: gpu_fleet.containers.gpu_facts
   - module: gpu_fleet.containers.container_groups
