@@ -286,7 +286,7 @@ class Run:
             return "this revision was healthy before, so there is nothing to go back to; it is left as it is"
         for key in reversed(list(run.plan.services)):
             self.place.take_new_away(key)
-        if group.name in owned.good:
+        if owned.was_good(group.name):
             self._take_unknown_away(run)
         else:
             self._take_all_away(run)
@@ -299,7 +299,7 @@ class Run:
             return f"the group runs again on {back[0]}"
         if restored:
             return "brought back as it was: " + ", ".join(sorted(restored))
-        if group.name in owned.good:
+        if owned.was_good(group.name):
             return "nothing that ran was changed"
         return "the group was new: everything of it was taken away again, volumes stay"
 

@@ -43,12 +43,24 @@ class Owned:
     Two at once mean that a run was killed between «the new revision is good» and forgetting the old one.
     """
 
+    whole: dict[str, frozenset[str]] = field(default_factory=dict)
+    """group → its services, where all of one revision are up: as good as marked when the marker is gone.
+
+    ``docker volume prune`` takes empty volumes that no container mounts, and markers are such.
+    """
+
+    def was_good(self, group: str) -> bool:
+        """Whether there is something to go back to."""
+        return group in self.good or group in self.whole
+
     def is_good(self, group: str, revision_hash: str) -> bool:
         """Whether just this revision of a group was healthy."""
         return any(marker.labels.get(names.CONFIG) == revision_hash for marker in self.good.get(group, ()))
 
     def good_services(self, group: str) -> set[str]:
         """Services of the last good revision; empty when there was none."""
+        if group not in self.good:
+            return set(self.whole.get(group, ()))
         found: set[str] = set()
         for marker in self.good.get(group, ()):
             found |= {entry for entry in marker.labels.get(names.SERVICES, "").split(",") if entry}
@@ -87,7 +99,26 @@ def owned_by(host: str, observed: Observed) -> Owned:
         networks={network.name: network for network in observed.networks if is_ours(network.labels, host)},
         volumes={name: volume for name, volume in volumes.items() if not is_marker(volume)},
         good=good,
+        whole=_whole(current),
     )
+
+
+def _whole(current: dict[Key, ObservedContainer]) -> dict[str, frozenset[str]]:
+    groups: dict[str, dict[str, ObservedContainer]] = {}
+    for (group, service), container in current.items():
+        groups.setdefault(group, {})[service] = container
+    return {
+        group: frozenset(members)
+        for group, members in groups.items()
+        if all(map(_is_up, members.values()))
+        and any(container.labels.get(names.SERVICES) == ",".join(sorted(members)) for container in members.values())
+    }
+
+
+def _is_up(container: ObservedContainer) -> bool:
+    if container.state == "exited":
+        return container.exit_code == 0
+    return container.state == "running" and container.health in ("healthy", "none")
 
 
 def is_ours(labels: dict[str, str], host: str) -> bool:

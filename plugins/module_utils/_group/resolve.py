@@ -125,6 +125,7 @@ def _container_labels(
         **_ownership(host, group.name, config_hash),
         names.SERVICE: service.name,
         names.REVISION: revision,
+        names.SERVICES: ",".join(sorted(entry.name for entry in group.services)),
         names.SPEC: json.dumps(spec, sort_keys=True, separators=(",", ":")),
         names.COMPOSE_PROJECT: group.project,
         names.COMPOSE_SERVICE: service.name,

@@ -297,3 +297,29 @@ def test_a_failure_that_cannot_be_told_ends_the_run_all_the_same(host):
     host.engine.unhealthy = {"agent:1"}
     assert host.run(CORE)["failed"]
     assert not host.engine.containers
+
+
+# --- docker volume prune ------------------------------------------------------------------------------------------
+
+
+def test_a_group_whose_marker_was_pruned_is_still_brought_back(host):
+    host.run(CORE)
+    before = host.running()
+    host.engine.volumes.clear()
+    host.engine.unhealthy = {"agent:2"}
+    failed = host.run(group("core", service("twin"), service("router", "twin", image="agent:2"), service("more")))
+    assert "brought back as it was: router" in failed["msg"]
+    assert host.running() == before
+    host.engine.unhealthy = set()
+    assert not host.run(CORE)["changed"] and len(host.engine.volumes) == 1
+
+
+def test_a_first_run_that_was_killed_is_not_taken_for_a_good_one(host):
+    _kill_at(host.engine, 5)
+    with pytest.raises(Killed):
+        host.run(CORE)
+    assert host.engine.containers
+    host.engine.fail_on = lambda call: None
+    host.engine.unhealthy = {"agent:1"}
+    assert "taken away" in host.run(CORE)["msg"]
+    assert not host.engine.containers
