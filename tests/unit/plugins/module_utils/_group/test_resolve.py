@@ -105,6 +105,7 @@ def test_labels_say_whose_it_is_and_what_compose_expects():
         "org.gpu-fleet.group": "core",
         "org.gpu-fleet.service": "web",
         "org.gpu-fleet.config": entry.hash,
+        "org.gpu-fleet.services": "web",
         "com.docker.compose.project": "mainpc-core",
         "com.docker.compose.service": "web",
         "com.docker.compose.oneoff": "False",
