@@ -54,12 +54,19 @@ _SAME = (
 
 
 def _limits(service: dict[str, t.Any], path: Path, problems: Problems) -> None:
-    """Compose refuses a short key and its deploy counterpart when they differ."""
+    """Compose refuses a short key and its deploy counterpart when they differ; a missing one is 0 to it."""
     resources = service.get("deploy", {}).get("resources", {})
     for key, (part, other) in _SAME:
-        value = resources.get(part, {}).get(other)
-        if key in service and value is not None and service[key] != value:
-            problems.error((*path, key), f"{key} and deploy.resources.{part}.{other} differ", "Keep one of them.")
+        section = resources.get(part) or {}
+        if key not in service or not section or section.get(other) == service[key]:
+            continue
+        place = f"deploy.resources.{part}"
+        if other in section:
+            problems.error((*path, key), f"{key} and {place}.{other} differ", "Keep one of them.")
+        else:
+            problems.error(
+                (*path, key), f"{key} stands beside {place}, which lacks it", f"Write it as {place}.{other}."
+            )
 
 
 def _one_container(service: dict[str, t.Any], path: Path, problems: Problems) -> None:

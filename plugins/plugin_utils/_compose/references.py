@@ -40,7 +40,7 @@ def extra_hosts(value: Data | list[str], path: Path, problems: Problems) -> list
             if not separator or not name or not address:
                 problems.error((*path, index), f"{entry!r} is not name=address")
             pairs.append((name, address))
-    entries = [f"{name}={_no_brackets(address)}" for name, address in sorted(pairs, key=lambda pair: pair[0])]
+    entries = [f"{name}={_no_brackets(address)}" for name, address in sorted(pairs)]
     return list(dict.fromkeys(entries))
 
 

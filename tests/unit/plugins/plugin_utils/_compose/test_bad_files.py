@@ -365,6 +365,12 @@ CASES = [
         "core.yml:1:11: include[0]: /nowhere/parts/gone.yml cannot be included: there is no such file",
     ),
     Case(
+        "a limit beside those of deploy",
+        WEB + "    mem_limit: 1g\n    deploy: {resources: {limits: {cpus: 1}}}\n",
+        "core.yml:4:5: services.web.mem_limit: mem_limit stands beside deploy.resources.limits, which lacks it. "
+        "Write it as deploy.resources.limits.memory.",
+    ),
+    Case(
         "include of something that is no file",
         "include: ['oci://example.org/part']\n" + WEB,
         "core.yml:1:11: include[0]: oci://example.org/part is not a file on this machine. Keep a copy beside this file.",
