@@ -154,7 +154,7 @@ EXAMPLES = r"""
   gpu_fleet.containers.image_build:
     name: ai-system/agent
     context: images/agent
-    stack: "{{ gpu.stack }}"
+    stack: "{{ gpu_fleet_facts.gpu.stack }}"  # registered from gpu_fleet.containers.gpu_facts
     stacks:
       nvidia:
         args:
@@ -174,8 +174,8 @@ EXAMPLES = r"""
 
 - name: Stage the images of a plan
   gpu_fleet.containers.image_build:
-    engine: "{{ plan.hosts[inventory_hostname].engine }}"
-    images: "{{ plan.hosts[inventory_hostname].images.values() }}"
+    engine: "{{ fleet.hosts[inventory_hostname].engine }}"
+    images: "{{ fleet.hosts[inventory_hostname].images.values() }}"
 """
 
 RETURN = r"""
