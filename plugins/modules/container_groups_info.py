@@ -178,7 +178,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine, Health
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.links import ask
@@ -242,7 +242,10 @@ def _ask_health(engine: Engine, entry: dict[str, t.Any], configs: dict[tuple[str
     if entry["state"] != "running":
         return
     config = configs[entry["group"], entry["service"]]
-    answer = engine.check_health(entry["container"], config.healthcheck if config else None)
+    try:
+        answer = engine.check_health(entry["container"], config.healthcheck if config else None)
+    except EngineError as error:  # it went between the list and the question
+        answer = Health(False, str(error))
     entry["health"] = "none" if answer is None else "healthy" if answer.healthy else "unhealthy"
     if answer is not None and not answer.healthy:
         entry["health_output"] = answer.output.strip()[-400:]

@@ -56,6 +56,13 @@ def test_only_ours_sorted_and_as_the_engine_saw_them(engine):
     assert (result["commands"], result["links"], result["volumes"]) == ([], [], [])
 
 
+def test_a_container_that_goes_meanwhile_is_one_unhealthy_service(engine):
+    engine.fail_on = lambda call: EngineError("no such container") if call == ("health", "core-a-1") else None
+    gone, *others = info(health=True)["services"]
+    assert (gone["health"], gone["health_output"]) == ("unhealthy", "no such container")
+    assert [entry["health"] for entry in others] == ["none", "unhealthy"]
+
+
 def test_health_asked_for_now(engine):
     engine.stop_container("core-a-1", 0)
     services = {entry["service"]: entry for entry in info(health=True)["services"]}
