@@ -31,7 +31,6 @@ COMPOSE_CONFIG_HASH = "com.docker.compose.config-hash"
 COMPOSE_WORKING_DIR = "com.docker.compose.project.working_dir"
 COMPOSE_CONFIG_FILES = "com.docker.compose.project.config_files"
 COMPOSE_DEPENDS_ON = "com.docker.compose.depends_on"
-COMPOSE_VERSION = "com.docker.compose.version"
 COMPOSE_NETWORK = "com.docker.compose.network"
 COMPOSE_VOLUME = "com.docker.compose.volume"
 
