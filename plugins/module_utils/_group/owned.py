@@ -20,6 +20,9 @@ PREVIOUS = ".previous"
 IMAGE_IDENTITY = "image_identity"
 """In a deployed spec beside the configuration: what makes the image the same on any engine."""
 
+_PIECE = 64 * 1024
+"""Characters of a configuration that go into one label."""
+
 MARKER = "fleet-revision"
 """Key of the empty volume that says which revision of a group was good last.
 
@@ -138,10 +141,27 @@ def owner(labels: dict[str, str]) -> str:
     return "somebody else"
 
 
+def spec_labels(spec: dict[str, t.Any]) -> dict[str, str]:
+    """A configuration as labels: one, and further ones where it is long.
+
+    Linux takes no word of a command line beyond 128 KiB (execve(2), MAX_ARG_STRLEN), and Podman gets labels as words.
+    """
+    text = json.dumps(spec, sort_keys=True, separators=(",", ":"))
+    pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
+    return {f"{names.SPEC}.{number}" if number else names.SPEC: piece for number, piece in enumerate(pieces)}
+
+
+def _spec_text(labels: dict[str, str]) -> str:
+    pieces = [labels.get(names.SPEC, "")]
+    while f"{names.SPEC}.{len(pieces)}" in labels:
+        pieces.append(labels[f"{names.SPEC}.{len(pieces)}"])
+    return "".join(pieces)
+
+
 def deployed_spec(container: ObservedContainer) -> dict[str, t.Any] | None:
     """The configuration this container was made from, None when its label is gone or unreadable."""
     try:
-        spec = json.loads(container.labels.get(names.SPEC, ""))
+        spec = json.loads(_spec_text(container.labels))
     except ValueError:
         return None
     return spec if isinstance(spec, dict) else None

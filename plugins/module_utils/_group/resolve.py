@@ -15,7 +15,7 @@ from .._errors import InputError
 from . import labels as names
 from .config import ContainerConfig, Group, NetworkConfig, Service, VolumeConfig, digest, to_dict
 from .order import Key
-from .owned import IMAGE_IDENTITY, MARKER
+from .owned import IMAGE_IDENTITY, MARKER, spec_labels
 
 BUILD = "build:"
 
@@ -126,7 +126,7 @@ def _container_labels(
         names.SERVICE: service.name,
         names.REVISION: revision,
         names.SERVICES: ",".join(sorted(entry.name for entry in group.services)),
-        names.SPEC: json.dumps(spec, sort_keys=True, separators=(",", ":")),
+        **spec_labels(spec),
         names.COMPOSE_PROJECT: group.project,
         names.COMPOSE_SERVICE: service.name,
         names.COMPOSE_ONEOFF: "False",

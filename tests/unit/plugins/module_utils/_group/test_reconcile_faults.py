@@ -323,3 +323,18 @@ def test_a_first_run_that_was_killed_is_not_taken_for_a_good_one(host):
     host.engine.unhealthy = {"agent:1"}
     assert "taken away" in host.run(CORE)["msg"]
     assert not host.engine.containers
+
+
+# --- size ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_long_configuration_fits_into_words_of_a_command_line_and_is_read_back(host):
+    def long(value: str) -> Group:
+        return group("core", service("twin", environment={"A": "x" * 90_000, "B": "y" * 90_000, "LAST": value}))
+
+    host.run(long("1"))
+    labels = host.engine.containers["core-twin-1"].labels
+    assert max(map(len, labels.values())) < 100_000
+    (action,) = host.run(long("2"), check=True)["actions"]
+    assert action["reason"] == "environment.LAST: '1' → '2'"
+    assert not host.run(long("1"))["changed"]
