@@ -33,3 +33,28 @@ attributes:
     support: full
     details: It changes nothing.
 """
+
+    CONTROLLER = r"""
+options: {}
+attributes:
+  action:
+    support: full
+  async:
+    support: none
+  become:
+    support: none
+  bypass_host_loop:
+    support: full
+  check_mode:
+    support: full
+  connection:
+    support: none
+  delegation:
+    support: none
+  diff_mode:
+    support: none
+    details: Nothing is changed, so there is nothing to compare.
+  platform:
+    support: full
+    platforms: all
+"""

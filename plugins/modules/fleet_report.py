@@ -30,27 +30,7 @@ extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.conn
   - ansible.builtin.action_common_attributes.flow
-attributes:
-  action:
-    support: full
-  async:
-    support: none
-  become:
-    support: none
-  bypass_host_loop:
-    support: full
-  check_mode:
-    support: full
-  connection:
-    support: none
-  delegation:
-    support: none
-  diff_mode:
-    support: none
-    details: Nothing is changed, so there is nothing to compare.
-  platform:
-    support: full
-    platforms: all
+  - gpu_fleet.containers.attributes.controller
 seealso:
   - module: gpu_fleet.containers.fleet_plan
   - module: gpu_fleet.containers.container_groups_info
