@@ -29,6 +29,10 @@ RESTART = "restart"
 RECREATE = "recreate"
 REMOVE = "remove"
 
+NEVER_STARTED = ("created", "configured", "initialized")
+"""States of a container whose run was killed before it started. A start that was cut off may have left helpers of
+the engine behind that hold its ports (seen with Podman 4.3 and conmon), so it is made anew. Nothing is lost."""
+
 CHANGING = (CREATE, START, RESTART, RECREATE, REMOVE)
 
 
@@ -171,6 +175,8 @@ def decide(
     attached = {attachment.network for attachment in wanted.config.networks}
     if attached & set(renewed_networks):
         return action(RECREATE, "its network is made anew: " + ", ".join(sorted(attached & set(renewed_networks))))
+    if current.state in NEVER_STARTED:
+        return action(RECREATE, "it was never started")
     if wanted.service.one_shot and current.state == "exited" and current.exit_code == 0:
         return action(KEEP)
     if attached - {"bridge", "podman"} and not attached <= set(current.networks):

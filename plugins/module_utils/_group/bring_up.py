@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from .._engine.base import Engine, ObservedContainer
 from .._errors import EngineError, FleetError
-from .actions import CHECK, CREATE, KEEP, RECREATE, RESTART, START, Action
+from .actions import CHECK, CREATE, KEEP, NEVER_STARTED, RECREATE, RESTART, START, Action
 from .config import ContainerConfig, Healthcheck
 from .order import Key
 from .owned import PREVIOUS, Owned, deployed_config, stop_grace
@@ -20,8 +20,9 @@ from .resolve import Wanted
 from .stage import bind_sources
 
 LOG_LINES = 20
-_MAX_EXITS = 3
-"""A container whose restart policy brings it back is given up after so many exits."""
+_MAX_ENDINGS = 3
+_MAX_DOWN = 5.0
+"""A container that its restart policy brings back is given up after so many endings, or so many seconds down."""
 
 
 class NotReady(FleetError):
@@ -79,8 +80,8 @@ class Place:
 
     def _put_aside(self, key: Key, current: ObservedContainer, grace: float) -> None:
         self.engine.stop_container(current.name, grace)
-        if key in self.retired:
-            # A killed run put the good one aside already; the one in its place never was good.
+        if key in self.retired or current.state in NEVER_STARTED:
+            # A killed run put the good one aside already, or made this one: it never was good.
             self.engine.remove_container(current.name)
         else:
             self.engine.rename_container(current.name, current.name + PREVIOUS)
@@ -169,35 +170,54 @@ def wait_healthy(engine: Engine, wanted: Wanted, patience: Patience) -> None:
     The check is run here and now instead of waiting for the engine's interval. A failing
     check is only final when the time of its start period and retries is over.
     """
-    begin = patience.clock()
     checked = wanted.config.healthcheck
-    exits, pause, since = 0, 0.1, begin
-    answer = "it was never asked"
+    asks = checked is None or checked.test[:1] != ("NONE",)
+    life = _Life(patience.clock())
+    answer, pause = "it was never asked", 0.1
     while True:
         container = _there(engine, wanted)
-        if container.state != "running":
-            exits += 1
-            since = patience.clock()
-            if _is_final_exit(wanted, container) or exits >= _MAX_EXITS:
-                raise _not_ready(engine, wanted, _exit_text(container, exits))
-        elif checked is not None and checked.test[:1] == ("NONE",):
-            if patience.clock() - since >= wanted.service.settle:
-                return
+        life.see(container.state == "running", patience.clock())
+        if not life.runs:
+            if _is_final_exit(wanted, container) or life.is_hopeless(patience.clock()):
+                raise _not_ready(engine, wanted, life.ending(container))
         else:
-            health = engine.check_health(wanted.config.name, checked)
+            health = engine.check_health(wanted.config.name, checked) if asks else None
             if health is None:
-                if patience.clock() - since >= wanted.service.settle:
+                if patience.clock() - life.since >= wanted.service.settle:
                     return
             elif health.healthy:
                 return
             else:
                 answer = health.output.strip()[-400:] or "the check failed without a word"
-                if patience.clock() - begin > _grace(checked):
+                if patience.clock() - life.begin > _grace(checked):
                     raise _not_ready(engine, wanted, f"its health check fails: {answer}")
         if patience.over:
             raise _not_ready(engine, wanted, f"it did not become healthy in time; the last check: {answer}")
         patience.pause(pause)
         pause = min(1.0, pause * 1.4)
+
+
+class _Life:
+    """How often a container was seen to end, and since when it runs or not (seconds of the caller's clock)."""
+
+    def __init__(self, now: float) -> None:
+        self.begin = self.since = now
+        self.runs = True
+        self.endings = 0
+
+    def see(self, runs: bool, now: float) -> None:
+        if runs == self.runs:
+            return
+        self.runs, self.since = runs, now
+        self.endings += not runs
+
+    def is_hopeless(self, now: float) -> bool:
+        """Its restart policy had chances enough; one look can miss short lives, so being down for long counts too."""
+        return self.endings >= _MAX_ENDINGS or now - self.since >= _MAX_DOWN
+
+    def ending(self, container: ObservedContainer) -> str:
+        status = "" if container.exit_code is None else f" (exit status {container.exit_code})"
+        return f"it ended{status}" if self.endings < _MAX_ENDINGS else f"it keeps ending{status}"
 
 
 def _there(engine: Engine, wanted: Wanted) -> ObservedContainer:
@@ -212,11 +232,6 @@ def _is_final_exit(wanted: Wanted, container: ObservedContainer) -> bool:
         return False
     policy = wanted.config.restart.partition(":")[0]
     return policy == "no" or (policy == "on-failure" and container.exit_code == 0)
-
-
-def _exit_text(container: ObservedContainer, exits: int) -> str:
-    status = "" if container.exit_code is None else f" (exit status {container.exit_code})"
-    return f"it ended{status}" if exits == 1 else f"it keeps ending{status}, {exits} times so far"
 
 
 def _grace(check: Healthcheck | None) -> float:

@@ -19,7 +19,7 @@ from .actions import CREATE, RECREATE, START, GroupActions
 from .config import Group, Link, Port
 from .links import wait_for
 from .order import Key
-from .owned import PREVIOUS, Owned, is_marker, owner
+from .owned import PREVIOUS, Owned, deployed_config, is_marker, owner
 from .resolve import Wanted
 from .takeover import is_held
 
@@ -100,7 +100,7 @@ def ports(
     plans: t.Iterable[GroupActions], wanted: dict[Key, Wanted], going: t.Iterable[ObservedContainer]
 ) -> list[FleetError]:
     """Published ports of what will be started must be free, apart from what containers hold that go in this run."""
-    held = {(address, port, protocol) for container in going for address, port, protocol in container.ports}
+    held = {port for container in going for port in _ports_of(container)}
     errors: list[FleetError] = []
     for plan in plans:
         for key, action in plan.services.items():
@@ -117,6 +117,13 @@ def ports(
                         )
                     )
     return errors
+
+
+def _ports_of(container: ObservedContainer) -> set[tuple[str, int, str]]:
+    """What it publishes now, and what it was made to publish: a start that was cut off can hold ports unseen."""
+    config = deployed_config(container)
+    made_for = config.ports if config else ()
+    return {*container.ports, *((port.address, port.host, port.protocol) for port in made_for if port.host)}
 
 
 def _why_not_free(port: Port) -> str:

@@ -13,6 +13,7 @@ import fcntl
 import os
 import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from .._engine.base import Engine, Observed, ObservedContainer
@@ -69,9 +70,9 @@ def reconcile(request: Request, engine: Engine | None, others: t.Sequence[Engine
 
 
 def _reconcile(request: Request, engine: Engine | None, others: t.Sequence[Engine], emit: Emit) -> dict[str, t.Any]:
-    observed = engine.observe() if engine else Observed()
+    observed, *away = _observe([engine, *others])
     owned = owned_by(request.host, observed)
-    elsewhere = [Elsewhere(other, owned_by(request.host, other.observe())) for other in others]
+    elsewhere = [Elsewhere(other, owned_by(request.host, seen)) for other, seen in zip(others, away)]
     with stage.writing(request.state_dir):
         key = stage.fingerprint_key(request.state_dir, create=not request.check)
     states = {spec.key: resolve_image(spec, observed.images) for spec in request.images}
@@ -108,6 +109,12 @@ def _reconcile(request: Request, engine: Engine | None, others: t.Sequence[Engin
         _stage(request, missing_files, wanted)
     result["groups"], result["changed"] = _execute(request, engine, plans, wanted, owned, elsewhere, leaving, emit)
     return _finish(result)
+
+
+def _observe(engines: t.Sequence[Engine | None]) -> list[Observed]:
+    """All engines are asked at the same time; one that is not there is empty."""
+    with ThreadPoolExecutor(max_workers=len(engines)) as pool:
+        return list(pool.map(lambda engine: engine.observe() if engine else Observed(), engines))
 
 
 def _images(request: Request, states: dict[str, t.Any]) -> dict[str, Image]:

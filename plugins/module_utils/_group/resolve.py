@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from .._errors import InputError
 from . import labels as names
-from .config import ContainerConfig, Group, NetworkConfig, Service, VolumeConfig, digest, to_dict
+from .config import ContainerConfig, Group, NetworkConfig, SecretFile, Service, VolumeConfig, digest, to_dict
 from .order import Key
 from .owned import IMAGE_IDENTITY, MARKER, spec_labels
 
@@ -72,7 +72,7 @@ def resolve(
                 service.config,
                 image=image.reference,
                 secrets=tuple(
-                    replace(secret, source=_fingerprinted(secret.source, secrets, key, group.name, service.name))
+                    replace(secret, source=_fingerprinted(secret, secrets, key, group.name, service.name))
                     for secret in service.config.secrets
                 ),
             )
@@ -98,14 +98,16 @@ def _image(reference: str, images: dict[str, Image]) -> Image:
     return images.get(key) or Image(reference, "", True)
 
 
-def _fingerprinted(source: str, secrets: dict[str, str], key: bytes, group: str, service: str) -> str:
-    if source not in secrets:
+def _fingerprinted(secret: SecretFile, secrets: dict[str, str], key: bytes, group: str, service: str) -> str:
+    """The source with what its file on the host depends on: one for each value and owner."""
+    if secret.source not in secrets:
         raise InputError(
-            f"no value was given for the secret {source!r}",
+            f"no value was given for the secret {secret.source!r}",
             f"{group}: services.{service}.secrets",
             "Put it into container_secrets (in a vault).",
         )
-    return f"{source}#{fingerprint(key, secrets[source])}"
+    value = fingerprint(key, secrets[secret.source])
+    return f"{secret.source}#{value}-{secret.uid}-{secret.gid}-{secret.mode:o}"
 
 
 def _ownership(host: str, group: str, config_hash: str) -> dict[str, str]:

@@ -139,9 +139,8 @@ def _refuse_outside(members: t.Sequence[tarfile.TarInfo]) -> None:
 
 
 def secret_path(state_dir: str, host: str, secret: SecretFile) -> str:
-    """Where a secret lies: its (fingerprinted) source and its owner make the name."""
-    name = f"{secret.source.replace('/', '_')}-{secret.uid}-{secret.gid}-{secret.mode:o}"
-    return os.path.join(state_dir, "secrets", host, name)
+    """Where a secret lies. Its source, as `resolve.py` left it, tells value and owner."""
+    return os.path.join(state_dir, "secrets", host, secret.source.replace("/", "_"))
 
 
 def write_secrets(state_dir: str, host: str, configs: t.Iterable[ContainerConfig], values: dict[str, str]) -> None:

@@ -57,7 +57,7 @@ CASES = [
     Case("stopped", {"state": "exited", "exit_code": 0}, START, "it is stopped (exit status 0)"),
     Case("crashed", {"state": "exited", "exit_code": 137}, START, "it is stopped (exit status 137)"),
     Case("stopped, status unknown", {"state": "exited"}, START, "it is exited"),
-    Case("made, never started", {"state": "created"}, START, "it is created"),
+    Case("made, never started", {"state": "created"}, RECREATE, "it was never started"),
     Case("dead", {"state": "dead"}, START, "it is dead"),
     Case("paused", {"state": "paused"}, RESTART, "it is paused"),
     Case("taken off its network", {"networks": ()}, RECREATE, "detached from core_default"),

@@ -172,6 +172,13 @@ def test_ports_the_engine_chooses_and_unknown_protocols_are_left_to_it():
     assert ports(Port(80), Port(80, 9, "192.0.2.1", "sctp")) == []
 
 
+def test_what_a_container_of_ours_was_made_to_publish_is_free_for_it():
+    with taken() as number:
+        wish = Port(80, number, "127.0.0.1")
+        mine = running(wanted(group("core", service("a", ports=(wish,))))["core", "a"])
+        assert ports(wish, ours=[replace(mine, state="created", ports=())]) == []
+
+
 @pytest.mark.parametrize(
     ("held", "wish", "fine"),
     [

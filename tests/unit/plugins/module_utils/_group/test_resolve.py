@@ -75,11 +75,17 @@ def test_a_secret_is_known_by_its_fingerprint_and_never_by_its_value():
     core = group("core", service("web", secrets=(SECRET,)))
     (entry,) = wanted(core, secrets={"core/token": "plain-secret"}).values()
     source = entry.config.secrets[0].source
-    assert source == f"core/token#{fingerprint(KEY, 'plain-secret')}" and len(source) == len("core/token#") + 16
+    assert source == f"core/token#{fingerprint(KEY, 'plain-secret')}-0-0-400"
     assert "plain-secret" not in json.dumps(entry.labels) + json.dumps(entry.spec)
     (other,) = wanted(core, secrets={"core/token": "other-secret"}).values()
     assert other.hash != entry.hash
     assert fingerprint(b"x" * 32, "plain-secret") not in source, "it cannot be guessed without the host's key"
+
+
+def test_one_secret_for_two_owners_is_two_files():
+    both = (SECRET, SecretFile("core/token", "/run/secrets/again", uid=1000, gid=1000, mode=0o440))
+    (entry,) = wanted(group("core", service("web", secrets=both)), secrets={"core/token": "plain-secret"}).values()
+    assert len({secret.source for secret in entry.config.secrets}) == 2
 
 
 def test_a_secret_without_a_value_is_named():

@@ -204,7 +204,7 @@ def test_an_archive_that_leaves_its_folder_is_refused_before_anything_is_written
 
 # --- secrets --------------------------------------------------------------------------------------------------------
 
-TOKEN = SecretFile("core/token#0123", "/run/secrets/token", uid=1000, gid=1001, mode=0o440)
+TOKEN = SecretFile("core/token#0123-1000-1001-440", "/run/secrets/token", uid=1000, gid=1001, mode=0o440)
 
 
 def test_a_secret_is_written_for_its_user_alone(tmp_path):
@@ -224,7 +224,7 @@ def test_no_secrets_no_folder(tmp_path):
 
 
 def test_users_of_one_secret_have_a_file_each_and_hosts_are_apart(tmp_path):
-    root = SecretFile("core/token#0123", "/run/secrets/token")
+    root = SecretFile("core/token#0123-0-0-400", "/run/secrets/token")
     values = {"core/token": "s3cret-value"}
     stage.write_secrets(str(tmp_path), "mainpc", [with_secrets(TOKEN, root)], values)
     stage.write_secrets(str(tmp_path), "pc2", [with_secrets(root)], values)
@@ -277,7 +277,7 @@ def test_bind_sources_name_everything_staged(tmp_path):
     )
     assert stage.bind_sources(str(tmp_path), "mainpc", config) == {
         STAGED + SHA: str(tmp_path / "files" / SHA),
-        "core/token#0123": stage.secret_path(str(tmp_path), "mainpc", TOKEN),
+        TOKEN.source: stage.secret_path(str(tmp_path), "mainpc", TOKEN),
     }
 
 
