@@ -96,11 +96,20 @@ class Place:
         self.made_way.add(key)
 
     def remove_for_good(self, key: Key) -> None:
-        """Take a container off a network that is about to go; a way back makes it again from its own label."""
-        current = self.owned.current[key]
-        self.engine.stop_container(current.name, stop_grace(current))
-        self.engine.remove_container(current.name)
-        self.removed[key] = current
+        """Take a service off a network that is about to go, with what stands by for it.
+
+        A way back makes the good one of them again, from its own label.
+        """
+        current, standing_by = self.owned.current.get(key), self.retired.pop(key, None)
+        if current is not None and key not in self.made_way:
+            self.engine.stop_container(current.name, stop_grace(current))
+            self.engine.remove_container(current.name)
+        if standing_by is not None:
+            self.engine.remove_container(standing_by + PREVIOUS)
+        self.made_way.discard(key)
+        good = self.owned.previous.get(key, current)
+        if good is not None:
+            self.removed[key] = good
 
     def drop_retired(self, keys: t.Iterable[Key]) -> None:
         """The new ones are good: remove what stood by, of this run or of one that was killed."""

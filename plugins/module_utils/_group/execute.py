@@ -167,6 +167,10 @@ class Run:
         for level in dependents_first(with_sharers(attached, current)):
             for container in level:
                 self.place.remove_for_good(mine[container.name])
+        for key, container in self.place.owned.previous.items():
+            # A killed run put it aside and made nothing in its place.
+            if key[0] == run.plan.group.name and key not in self.place.removed and name in container.networks:
+                self.place.remove_for_good(key)
 
     def _leaving(self, run: _GroupRun) -> list[ObservedContainer]:
         """Containers of services that left the definition, as far as they still stand in their place."""

@@ -387,6 +387,26 @@ def test_a_network_change_that_fails_brings_the_old_network_and_containers_back(
     assert not host.run(CORE)["changed"]
 
 
+@pytest.mark.parametrize("made_anew", [True, False], ids=["with one in its place", "with nothing in its place"])
+@pytest.mark.parametrize("good", [True, False])
+def test_a_changed_network_after_a_killed_run(host, made_anew, good):
+    """What the killed run put aside is on the old network too; the way back is to it, not to what never was good."""
+    host.run(CORE)
+    update = group("core", service("twin", image="agent:2"), *CORE.services[1:], timeout=0.5)
+    host.engine.fail_on = lambda call: Killed() if call[0] == ("start" if made_anew else "create") else None
+    with pytest.raises(Killed):
+        host.run(update)
+    host.engine.fail_on = lambda call: None
+    if not good:
+        host.engine.unhealthy.add("agent:2")
+    changed = replace(update, networks=(NetworkConfig("core_default", internal=True),))
+    result = host.run(changed)
+    assert bool(result.get("failed")) is not good
+    assert host.running()["core-twin-1"] == ("agent:2" if good else "agent:1")
+    assert set(host.engine.containers) == {"core-twin-1", "core-router-1", "core-unified-1"}
+    assert not host.run(changed if good else CORE)["changed"]
+
+
 def test_ports_move_between_services_of_a_group(host):
     port = (Port(80, 8080, "10.77.1.1"),)
     host.run(group("core", service("old", ports=port)))
