@@ -19,7 +19,8 @@ options:
     description:
       - Where the engine answers, for example V(unix:///run/user/1000/docker.sock), V(tcp://127.0.0.1:2375)
         or V(ssh://user@host).
-      - Empty means the engine's own default. Only C(docker) uses it.
+      - Empty means C(/var/run/docker.sock) if it may be used, else the user's rootless or Docker Desktop socket if there
+        is one. E(DOCKER_HOST) is not consulted. Only C(docker) uses it.
     type: str
     default: ""
 """

@@ -32,7 +32,8 @@ options:
     default: [docker, podman]
   engine_url:
     description:
-      - Where Docker answers, V(unix://…) or V(tcp://…). Empty means E(DOCKER_HOST), then its usual sockets.
+      - Where Docker answers, V(unix://…) or V(tcp://…). Empty means the socket that
+        M(gpu_fleet.containers.container_groups) uses by default. E(DOCKER_HOST) is not consulted.
       - Docker behind other URLs (V(ssh://…), TLS) is left to M(gpu_fleet.containers.container_groups).
     type: str
     default: ""

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 
 from .._group.config import ContainerConfig, NetworkConfig, VolumeConfig
 
-DOCKER_SOCKET = "/var/run/docker.sock"
-"""Where Docker answers unless a URL says otherwise."""
 PREPARE = "Install it: ansible-playbook playbooks/prepare.yml -l HOST."
 """What mends an engine that is not installed."""
 

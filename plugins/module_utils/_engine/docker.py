@@ -20,7 +20,8 @@ from .._errors import EngineError
 from .._group.config import ContainerConfig, NetworkConfig, VolumeConfig
 from . import docker_arguments as arguments_of
 from . import docker_parse as parse
-from .base import DOCKER_SOCKET, PREPARE, Health, Observed, ObservedContainer
+from .base import PREPARE, Health, Observed, ObservedContainer
+from .docker_url import default_socket, default_url
 from .reference import parse_reference
 
 try:
@@ -30,16 +31,12 @@ try:
 except ImportError:
     docker = None
 
-DEFAULT_URL = f"unix://{DOCKER_SOCKET}"
 _SECONDS = 120
 _NOT_FOUND = 404
 
 
 class DockerEngine:
-    """A Docker daemon at a URL (``unix://``, ``tcp://``, ``ssh://``); empty is the default socket.
-
-    DOCKER_HOST is not consulted: what a run changes is the inventory's business.
-    """
+    """A Docker daemon at a URL (``unix://``, ``tcp://``, ``ssh://``); empty is the default socket (`docker_url.py`)."""
 
     name = "docker"
 
@@ -50,7 +47,7 @@ class DockerEngine:
                 "the Docker SDK for Python is missing in Ansible's Python on this host",
                 mend="Install it: pip install docker (or the package python3-docker).",
             )
-        self._url = url or DEFAULT_URL
+        self._url = url or default_url()
         ssh = self._url.startswith("ssh://")
         try:
             # ssh:// by the OpenSSH client, so that ~/.ssh/config counts; every pooled connection is an ssh process.
@@ -281,7 +278,7 @@ def connect_error(url: str, words: str, path: str = "") -> EngineError:
     """What to say when the daemon does not answer, out of the SDK's nested message."""
     if "Permission denied" in words:
         mend = "Let the user who connects be in the group docker, or connect as root (become: true)."
-    elif url == DEFAULT_URL and shutil.which("dockerd") is None and not os.path.exists(DOCKER_SOCKET):
+    elif url == default_url() and shutil.which("dockerd") is None and not os.path.exists(default_socket()):
         return EngineError("Docker is not installed on this host", path=path, mend=PREPARE)
     elif url.startswith("ssh://"):
         mend = f"Check that «ssh {url[len('ssh://') :]} docker version» works without a question."

@@ -13,7 +13,8 @@ import os
 import shutil
 
 from .._errors import EngineError
-from .base import DOCKER_SOCKET, Engine
+from .base import Engine
+from .docker_url import default_socket
 
 
 def open_engine(name: str, url: str = "") -> Engine:
@@ -44,4 +45,4 @@ def is_installed(name: str) -> bool:
 
     Cheap on purpose: no process, no import. One that is not there counts as empty in check mode.
     """
-    return os.path.exists(DOCKER_SOCKET) if name == "docker" else shutil.which(name) is not None
+    return os.path.exists(default_socket()) if name == "docker" else shutil.which(name) is not None

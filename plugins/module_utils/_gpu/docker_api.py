@@ -16,6 +16,7 @@ import socket
 import typing as t
 from urllib.parse import quote, urlsplit
 
+from .._engine.docker_url import default_url
 from .probe import CommandResult, find_program
 
 TIMEOUT = 5.0
@@ -25,19 +26,6 @@ UNREACHABLE = 111
 """Exit status: nobody answers (ECONNREFUSED)."""
 NOT_ASKED = 95
 """Exit status for URLs that this file does not speak (ENOTSUP)."""
-
-
-def default_url() -> str:
-    """DOCKER_HOST, the rootful socket, else the user's rootless or Desktop socket if there is one."""
-    if os.environ.get("DOCKER_HOST"):
-        return os.environ["DOCKER_HOST"]
-    home = os.path.expanduser("~")
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    rootful = "/var/run/docker.sock"
-    # Sources: moby rootless documentation; Docker Desktop FAQs (sockets on Linux and Mac).
-    others = (f"{runtime}/docker.sock", f"{home}/.docker/run/docker.sock", f"{home}/.docker/desktop/docker.sock")
-    candidates = (rootful, *others) if os.access(rootful, os.W_OK) else (*others, rootful)
-    return "unix://" + next((path for path in candidates if os.path.exists(path)), rootful)
 
 
 def info(url: str) -> CommandResult | None:

@@ -23,7 +23,7 @@ def test_connect_error_says_what_was_tried_and_what_to_do(url, words, mend):
 def test_docker_that_is_not_installed(monkeypatch):
     monkeypatch.setattr(adapter.shutil, "which", lambda _program: None)
     monkeypatch.setattr(adapter.os.path, "exists", lambda _path: False)
-    error = adapter.connect_error(adapter.DEFAULT_URL, "No such file")
+    error = adapter.connect_error(adapter.default_url(), "No such file")
     assert (error.message, error.mend) == ("Docker is not installed on this host", adapter.PREPARE)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import socketserver
 import threading
 import urllib.parse
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.docker_api import declared, default_url, info
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.docker_api import declared, info
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.engines import add_declared, probe_engines
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe import HostReader
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import RecordingReader, ReplayReader
@@ -189,13 +188,3 @@ def test_nobody_there(url, monkeypatch):
 
 def test_ssh_is_left_to_the_module_that_has_a_client():
     assert info("ssh://me@host").rc == 95
-
-
-def test_default_url(monkeypatch, tmp_path):
-    monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.9:2375")
-    assert default_url() == "tcp://10.0.0.9:2375"
-    monkeypatch.delenv("DOCKER_HOST")
-    monkeypatch.setattr(os, "access", lambda *_arguments: False)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    (tmp_path / "docker.sock").write_text("")
-    assert default_url() == f"unix://{tmp_path}/docker.sock"
