@@ -21,6 +21,9 @@ from ansible.plugins.action import ActionBase
 
 _LOOK_EVERY = 0.4
 _MARK = "--events-end--"
+_GONE = "--process-gone--"
+_GRACE = 5.0
+"""Seconds in which Ansible's wrapper writes the result of a module that has ended."""
 
 
 @contextmanager
@@ -57,7 +60,8 @@ def run_with_events(
 ) -> dict[str, t.Any]:
     """The module's result. `show` gets every event; `arguments` gains ``events``, a file in `folder` on the host.
 
-    Raises AnsibleError when the module has not ended after `timeout` seconds; what it does is not undone then.
+    Raises AnsibleError when the module was killed together with Ansible's wrapper, or has not ended after
+    `timeout` seconds; what it did is not undone then.
     """
     events = action._connection._shell.join_path(folder, "events")
     task, limit = action._task, action._task.async_val
@@ -82,10 +86,12 @@ def run_with_events(
 def _watch(
     action: ActionBase, events: str, results: str, timeout: float, show: Callable[[dict[str, t.Any]], None]
 ) -> None:
-    offset, deadline = 0, time.monotonic() + timeout
+    offset, deadline, gone_since = 0, time.monotonic() + timeout, None
+    pid = shlex.quote(f"{events}.pid")
     while True:
-        # The results are read first: once they are final, no event is still to come.
+        # The results are read before the events: once they are final, no event is still to come.
         command = (
+            f'[ ! -e {pid} ] || kill -0 "$(cat {pid})" 2>/dev/null || echo {_GONE}; '
             f"cat {shlex.quote(results)} 2>/dev/null; printf '\\n%s\\n' {_MARK}; "
             f"tail -c +{offset + 1} {shlex.quote(events)} 2>/dev/null"
         )
@@ -96,8 +102,11 @@ def _watch(
         offset += len(whole.encode())
         for line in whole.splitlines():
             show(json.loads(line))
-        if _is_final(head):
+        if _is_final(head.replace(_GONE, "")):
             return
+        gone_since = (gone_since or time.monotonic()) if _GONE in head else None
+        if gone_since is not None and time.monotonic() - gone_since > _GRACE:
+            raise AnsibleError("the module was killed on the host before it ended; run the playbook again")
         if time.monotonic() > deadline:
             raise AnsibleError(f"the module did not end within {timeout:.0f} s; look at {results} on the host")
         time.sleep(_LOOK_EVERY)

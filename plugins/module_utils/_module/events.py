@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 import typing as t
@@ -15,6 +16,10 @@ class Events:
     """Callable that appends one event; without a path it does nothing. Safe to call from threads."""
 
     def __init__(self, path: str = "") -> None:
+        # The reader sees from the process id beside the events when this process was killed.
+        if path:
+            with open(f"{path}.pid", "w", encoding="utf-8") as file:
+                file.write(str(os.getpid()))
         self._lock = threading.Lock()
         self._begin = time.monotonic()
         self._file = open(path, "a", encoding="utf-8") if path else None  # noqa: SIM115 (kept for the whole run)

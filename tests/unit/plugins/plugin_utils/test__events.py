@@ -161,3 +161,29 @@ def test_the_folder_goes_also_after_a_failure(host):
         assert action._connection._shell.tmpdir == "kept", "a module's own folder is not this one"
         raise KeyError
     assert action.removed == [(folder, True)]
+
+
+def test_a_module_that_was_killed_with_its_wrapper_is_said_soon(host, monkeypatch):
+    monkeypatch.setattr(_events, "_GRACE", 0.2)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+
+    def module(arguments):
+        with open(f"{arguments['events']}.pid", "w", encoding="utf-8") as file:
+            file.write(str(dead.pid))
+        return works(host, line("one"))(arguments)
+
+    with pytest.raises(AnsibleError, match="was killed on the host"):
+        go(host, module, timeout=60.0)
+
+
+def test_a_module_that_ended_a_moment_ago_gets_its_result(host):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+
+    def module(arguments):
+        with open(f"{arguments['events']}.pid", "w", encoding="utf-8") as file:
+            file.write(str(dead.pid))
+        return works(host, line("one"), line("two"), result={"x": 1})(arguments)
+
+    assert go(host, module)[0] == {"x": 1}
