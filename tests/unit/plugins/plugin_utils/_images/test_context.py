@@ -22,9 +22,7 @@ from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.conte
 Tree = dict[str, bytes]
 
 NAME = st.text(st.sampled_from("abÿ-."), min_size=1, max_size=3).filter(lambda name: name not in (".", ".."))
-TREE = st.dictionaries(
-    st.lists(NAME, min_size=1, max_size=3).map("d/".join), st.binary(max_size=8)
-)
+TREE = st.dictionaries(st.lists(NAME, min_size=1, max_size=3).map("d/".join), st.binary(max_size=8))
 
 
 def make(root: pathlib.Path, tree: Tree, seed: int = 0) -> None:
