@@ -9,18 +9,17 @@ This is the whole of the `container_groups` module but for its arguments.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from .._engine.base import Engine, Observed, ObservedContainer
-from .._errors import EngineError, FleetError, InputError, raise_all
+from .._errors import FleetError, InputError, raise_all
 from .._image.identity import resolve as resolve_image
 from .._image.identity import to_stage
 from .._image.spec import ImageSpec
+from .._lock import locked
 from . import preflight, stage
 from .actions import REMOVE, Action, GroupActions, action_as_data, plan_groups
 from .bring_up import Place
@@ -298,23 +297,5 @@ def _lock(request: Request, emit: Emit) -> t.Iterator[None]:
         yield
         return
     path = os.path.join(request.state_dir, f"{request.host}.lock")
-    deadline = time.monotonic() + _LOCK_PATIENCE
-    with stage.writing(request.state_dir):
-        os.makedirs(request.state_dir, mode=0o755, exist_ok=True)
-        file = open(path, "w")  # noqa: SIM115 (closed below; only opening it is about the directory)
-    with file:
-        told = False
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise EngineError(
-                        "another run is at work on this host", request.host, f"Wait for it (lock: {path})."
-                    ) from error
-                if not told:
-                    emit("waiting", "", text="for another run on this host")
-                    told = True
-                time.sleep(0.5)
+    with locked(path, _LOCK_PATIENCE, lambda: emit("waiting", "", text="for another run on this host")):
         yield

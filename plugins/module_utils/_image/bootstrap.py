@@ -10,7 +10,6 @@ digest of its recipe, so that it is made once per machine.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import os
 import re
@@ -23,6 +22,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from .._errors import EngineError, InputError
+from .._lock import locked
 from .identity import architecture, recipe_digest
 from .spec import Bootstrap
 
@@ -52,15 +52,11 @@ def base_archive(
 ) -> tuple[str, bool]:
     """Path of the recipe's root file system archive and whether it was made just now.
 
-    Raises EngineError when mmdebstrap is not there or fails, InputError when no mirror is known.
+    Raises EngineError when the cache cannot be used, mmdebstrap is not there or fails, InputError when no mirror is known.
     """
     debian = architecture(platform)
     digest = recipe_digest(recipe, debian)
     path = os.path.join(cache_dir, f"base-{digest}.tar")
-    try:
-        os.makedirs(cache_dir, mode=0o755, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the cache directory: {error.strerror}", path=cache_dir) from None
     # Two inventory hosts may be this one machine: the second waits and finds it made.
     with locked(f"{path}.lock"):
         if os.path.exists(path):
@@ -202,14 +198,3 @@ def _run(argv: list[str], text: str, on_line: t.Callable[[str], None]) -> tuple[
             lines.append(line.rstrip())
             on_line(line.rstrip())
     return process.returncode, list(lines)
-
-
-@contextlib.contextmanager
-def locked(path: str) -> t.Iterator[None]:
-    """Hold a lock between processes of this machine; it ends with the process that holds it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

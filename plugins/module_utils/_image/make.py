@@ -9,7 +9,6 @@ What is there already is left alone; the builder is not called for it.
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +18,9 @@ from .._engine.base import Engine, ObservedImage
 from .._engine.reference import parse_reference
 from .._errors import EngineError, FleetError, InputError, raise_all
 from .._group import labels
+from .._lock import locked
 from .archive import unpacked
-from .bootstrap import base_archive, locked
+from .bootstrap import base_archive
 from .identity import (
     ImageState,
     architecture,
@@ -126,7 +126,7 @@ class Stager:
         if not spec.build:
             return [self._pull(spec, state)]
         # Two inventory hosts may be this one machine: the second waits and finds the image made.
-        with locked(os.path.join(tempfile.gettempdir(), f"gpu-fleet-images-{os.getuid()}.lock")):
+        with locked(os.path.join(self.cache_dir, "images.lock")):
             return self._build(spec)
 
     def _tag(self, spec: ImageSpec, state: ImageState, images: t.Sequence[ObservedImage]) -> Done:

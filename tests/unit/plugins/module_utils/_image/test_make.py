@@ -276,3 +276,14 @@ def test_pulls_run_at_the_same_time_and_the_answers_keep_their_order(stage):
     engine.pull_image = pull_image
     done = stage(engine, *(replace(REDIS, key=name, repository=name) for name in names))
     assert [entry.key for entry in done] == names and {entry.action for entry in done} == {"pulled"}
+
+
+def test_the_lock_of_a_build_lies_in_the_cache_directory_and_nowhere_others_can_write(stage, tmp_path) -> None:
+    stage(FakeEngine(BASE), SPEC)
+    assert (tmp_path / "images.lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_cache_directory_that_cannot_be_made_is_named(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EngineError, match=r"file/cache/images\.lock: the lock cannot be made"):
+        Stager(FakeEngine(BASE), str(tmp_path / "file/cache"), {}, lambda event: None).stage([SPEC])
