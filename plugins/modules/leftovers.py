@@ -16,6 +16,7 @@ description:
   - Volumes with this host's label, images that were built or bootstrapped here and that no container uses, and the
     directories named, on every engine that answers.
   - The directories stay as long as any container of ours exists on this host, because hosts that share an engine share them.
+    They also stay while an engine that is installed does not answer, because it may have some.
   - Containers and networks are removed by M(gpu_fleet.containers.container_groups) with O(gpu_fleet.containers.container_groups#module:state=absent).
 options:
   host:
@@ -71,7 +72,9 @@ directories:
   type: dict
   returned: success
 in_use:
-  description: Containers of ours that still exist, of whatever inventory host. While there are any, directories stay.
+  description:
+    - Containers of ours that still exist, of whatever inventory host, and engines that are installed and do not answer.
+    - While there are any, directories stay.
   type: list
   elements: str
   returned: success
@@ -82,7 +85,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import open_engine
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import is_installed, open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import leftovers
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
@@ -93,8 +96,9 @@ def look(module: AnsibleModule) -> dict:
     wanted = module.params
     leftovers.check_directories(wanted["directories"])
     remove = wanted["state"] == "absent" and not module.check_mode
-    result: dict = {"volumes": {}, "images": {}, "in_use": []}
-    for engine in _engines(wanted["engine"], wanted["engine_url"]):
+    engines, silent = _engines(wanted["engine"], wanted["engine_url"])
+    result: dict = {"volumes": {}, "images": {}, "in_use": silent}
+    for engine in engines:
         observed = engine.observe()
         result["volumes"][engine.name] = leftovers.volumes_of(wanted["host"], observed)
         result["images"][engine.name] = leftovers.made_images(observed)
@@ -109,15 +113,20 @@ def look(module: AnsibleModule) -> dict:
     return {**result, "changed": wanted["state"] == "absent" and any(there)}
 
 
-def _engines(name: str, url: str) -> list[Engine]:
-    """The host's engine and the other one, as far as they answer: what does not answer shows nothing."""
-    engines = []
+def _engines(name: str, url: str) -> tuple[list[Engine], list[str]]:
+    """The host's engine and the other one as far as they answer, and what is to be said of those that do not.
+
+    Only one that is not installed counts as empty.
+    """
+    engines, silent = [], []
     for each in ("podman", "docker"):
+        address = url if each == name else ""
         try:
-            engines.append(open_engine(each, url if each == name else ""))
-        except EngineError:
-            continue
-    return engines
+            engines.append(open_engine(each, address))
+        except EngineError as error:
+            if address or is_installed(each) or leftovers.is_stopped(each):
+                silent.append(f"{each}, which does not answer and may have containers: {error}")
+    return engines, silent
 
 
 def main() -> None:

@@ -40,6 +40,11 @@ def ours_still_there(observed: Observed) -> list[str]:
     return sorted(each.name for each in observed.containers if names.SCHEMA in each.labels)
 
 
+def is_stopped(engine: str) -> bool:
+    """Whether an engine is there although nothing listens: a Docker daemon keeps its containers while it is down."""
+    return engine == "docker" and shutil.which("dockerd") is not None
+
+
 def size(directory: str) -> int:
     """Bytes of the files below a directory; 0 when it does not exist."""
     total = 0

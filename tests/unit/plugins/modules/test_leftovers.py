@@ -1,0 +1,64 @@
+"""leftovers as Ansible calls it: what keeps the directories."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Observed, ObservedContainer
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import labels
+from ansible_collections.gpu_fleet.containers.plugins.modules import leftovers
+
+from .calling import call
+
+OURS = ObservedContainer("pc2-a", "c", "i", "sha256:1", "exited", labels={labels.SCHEMA: "1", labels.HOST: "pc2"})
+
+
+class Engine:
+    def __init__(self, name, *containers):
+        self.name, self.containers = name, containers
+
+    def observe(self):
+        return Observed(containers=self.containers)
+
+
+@pytest.fixture
+def host(monkeypatch):
+    """Engines by name that answer, those whose socket or program is there, and whether dockerd is installed."""
+
+    def make(answers=(), there=(), dockerd=False):
+        engines = {engine.name: engine for engine in answers}
+
+        def open_engine(name, url=""):
+            if name not in engines:
+                raise EngineError(f"{name} says no")
+            return engines[name]
+
+        monkeypatch.setattr(leftovers, "open_engine", open_engine)
+        monkeypatch.setattr(leftovers, "is_installed", lambda name: name in there)
+        monkeypatch.setattr("shutil.which", lambda _name, *_rest: "/usr/sbin/dockerd" if dockerd else None)
+
+    return make
+
+
+CASES = [
+    ({"answers": [Engine("podman")]}, {}, []),
+    ({"answers": [Engine("podman", OURS)]}, {}, ["pc2-a"]),
+    ({"answers": [Engine("podman")], "there": ["docker"]}, {}, ["docker, which does not answer"]),
+    ({"answers": [Engine("podman")], "dockerd": True}, {}, ["docker, which does not answer"]),
+    ({"answers": [Engine("docker")], "there": ["podman", "docker"]}, {}, ["podman, which does not answer"]),
+    ({}, {"engine": "docker", "engine_url": "ssh://pc2"}, ["docker, which does not answer"]),
+    ({}, {}, []),
+]
+
+
+@pytest.mark.parametrize(("there", "arguments", "in_use"), CASES)
+def test_directories_go_only_when_no_engine_can_have_containers_of_ours(host, tmp_path, there, arguments, in_use):
+    state = tmp_path / "state"
+    state.mkdir()
+    host(**there)
+    result = call(leftovers, host="pc", directories=[str(state)], state="absent", **arguments)
+    assert result["rc"] == 0, result
+    assert [text.partition(" and may")[0] for text in result["in_use"]] == in_use
+    assert state.exists() is bool(in_use)
+    assert result["changed"] is not bool(in_use)
