@@ -139,9 +139,14 @@ def _nvidia(engine: EngineFacts, stack: Stack, devices: tuple[GpuDevice, ...], w
             stack, devices, wish, mode="cdi", cdi_devices=names, reason=f"{engine.name} reads the CDI spec"
         )
         return AccessPlan(request)
-    if "nvidia" in engine.runtimes:
+    if _has_nvidia_runtime(engine):
         return AccessPlan(_gpus(stack, devices, wish, "the nvidia runtime is registered and no CDI spec can be used"))
     return AccessPlan(_request(stack, devices, wish, mode="none", reason=_no_toolkit(engine)))
+
+
+def _has_nvidia_runtime(engine: EngineFacts) -> bool:
+    """Docker's --gpus. Podman may have an OCI runtime of that name and has no such request."""
+    return engine.name == "docker" and "nvidia" in engine.runtimes
 
 
 def _gpus(stack: Stack, devices: tuple[GpuDevice, ...], wish: t.Any, reason: str) -> GpuRequest:
@@ -203,10 +208,11 @@ def _nvidia_wsl(engine: EngineFacts, stack: Stack, devices: tuple[GpuDevice, ...
     if engine.flavour == "desktop":
         # Docker Desktop's daemon lives in a distribution of its own and does not see this one's CDI specs,
         # libraries or toolkit (docker/desktop-feedback 501); --gpus all is what it supports.
+        # Versions before 4.34 do so without listing the runtime (docker/for-win 14331).
         return plan("nvidia-runtime", "Docker Desktop gives GPUs by --gpus", **all_gpus)
     if "nvidia.com/gpu=all" in engine.cdi_devices:
         return plan("cdi", f"{engine.name} reads the CDI spec", cdi_devices=("nvidia.com/gpu=all",))
-    if "nvidia" in engine.runtimes:
+    if _has_nvidia_runtime(engine):
         return plan("nvidia-runtime", "the nvidia runtime is registered and no CDI spec can be used", **all_gpus)
     # Microsoft's own form (wslg docs/Containers.md): whole directories survive a Windows driver update.
     driver = Mount(type="bind", source="/usr/lib/wsl", target="/usr/lib/wsl", read_only=True, create_host_path=False)

@@ -67,11 +67,13 @@ WSL = host(gpu(0, "nvidia-wsl"), gpu(1, "nvidia-wsl"))
         (TWO, docker("0", runtimes=("nvidia",)), GpuWish(ids=("1",)), "nvidia-runtime", (), 0, ("GPU-1",)),
         (TWO, docker(), GpuWish(), "none", (), 0, ()),
         (TWO, podman(), GpuWish(), "none", (), 0, ()),
+        (TWO, podman(runtimes=("nvidia",)), GpuWish(), "none", (), 0, ()),
         (WSL, podman("all"), GpuWish(), "cdi", ("all",), 0, ()),
         (WSL, docker("all"), GpuWish(), "cdi", ("all",), 0, ()),
         (WSL, docker(runtimes=("nvidia",)), GpuWish(), "nvidia-runtime", (), -1, ()),
         (WSL, docker("all", flavour="desktop"), GpuWish(), "nvidia-runtime", (), -1, ()),
         (WSL, podman(), GpuWish(), "explicit", (), 0, ()),
+        (WSL, podman(runtimes=("nvidia",)), GpuWish(), "explicit", (), 0, ()),
     ],
 )
 def test_selection_table(facts, engine, wish, mode, cdi, count, ids):
