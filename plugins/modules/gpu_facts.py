@@ -39,7 +39,7 @@ options:
     default: ""
   record:
     description:
-      - Write everything that was read to this file on the host, as a snapshot (JSON).
+      - Write everything that was read to this file on the host, as a snapshot (JSON). What is there must be a regular file.
       - Environment variables other than a short list and credentials in URLs are left out.
       - Not written in check mode.
     type: path
@@ -114,6 +114,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.facts import gather
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe import HostReader
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.regular import refuse_other_than_file
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 ARGUMENTS = {
@@ -147,6 +148,7 @@ def _with_snapshot(module: t.Any) -> dict[str, t.Any]:
 
 
 def _write(path: str, snapshot: dict[str, t.Any]) -> None:
+    refuse_other_than_file(path)
     try:
         with open(path, "w", encoding="utf-8") as handle:
             json.dump(snapshot, handle, indent=1, sort_keys=True)

@@ -75,6 +75,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import podman_config
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.regular import refuse_other_than_file
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 
@@ -83,6 +84,7 @@ def configure(module: AnsibleModule) -> dict:
     host = podman_config.read_host()
     settings = podman_config.settings_for(host)
     wanted = podman_config.render(settings) if module.params["state"] == "present" else ""
+    refuse_other_than_file(path)
     found = _read(path)
     if wanted != found and not module.check_mode:
         _write(module, path, wanted)

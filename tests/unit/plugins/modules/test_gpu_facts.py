@@ -70,6 +70,8 @@ def test_record_writes_a_snapshot_but_not_in_check_mode(tmp_path):
     [
         ({"replay": "/nowhere/x.json"}, "/nowhere/x.json: the snapshot cannot be read"),
         ({"record": "/nowhere/x.json", "engines": []}, "/nowhere/x.json: the snapshot cannot be written"),
+        ({"record": "/dev/null", "engines": []}, "/dev/null: cannot be written: it is there and is not"),
+        ({"record": "/tmp", "engines": []}, "/tmp: cannot be written: it is there and is not"),
         ({"record": "/a", "replay": "/b"}, "mutually exclusive"),
         ({"engines": ["lxd"]}, "lxd"),
     ],
