@@ -13,7 +13,7 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from ..module_utils._errors import InputError
-from ._fleet.staging import normal_mode
+from ._fleet.staging import normal_mode, stage_path
 
 
 def secret_values(manifest: Mapping[str, Mapping[str, str]], variables: Mapping[str, str]) -> dict[str, str]:
@@ -40,13 +40,18 @@ def secret_values(manifest: Mapping[str, Mapping[str, str]], variables: Mapping[
 def pack_files(manifests: Mapping[str, Mapping[str, t.Any]], hashes: Sequence[str]) -> str:
     """A tar below the temporary directory whose top-level entries are the staged content, named by hash.
 
-    Raises InputError for content that is gone or cannot be read any more. Owner, times and the controller's umask leave no trace in it. The caller removes it.
+    Raises InputError for content that is gone, cannot be read any more, or is not what the plan saw: on the host it would
+    lie under the wrong hash for good. Owner, times and the controller's umask leave no trace in it. The caller removes it.
     """
     descriptor, path = tempfile.mkstemp(prefix="gpu-fleet-files-", suffix=".tar")
     try:
         with os.fdopen(descriptor, "wb") as stream, tarfile.open(fileobj=stream, mode="w") as tar:
             for sha in hashes:
                 _add(tar, sha, manifests[sha])
+                _check_unchanged(sha, manifests[sha])
+    except InputError:
+        os.unlink(path)
+        raise
     except OSError as error:
         os.unlink(path)
         raise InputError(f"cannot copy {error.filename or path}: {error.strerror}") from error
@@ -61,6 +66,15 @@ def _add(tar: tarfile.TarFile, sha: str, manifest: Mapping[str, t.Any]) -> None:
     else:
         with open(manifest["path"], "rb") as file:
             _add_bytes(tar, sha, file.read(), int(manifest["mode"], 8))
+
+
+def _check_unchanged(sha: str, manifest: Mapping[str, t.Any]) -> None:
+    """Asked after packing, so that a change before or meanwhile shows."""
+    if "content" in manifest:
+        return
+    mode = int(manifest["mode"], 8) if "mode" in manifest else None
+    if stage_path(manifest["path"], "", mode)[0] != sha:
+        raise InputError("changed while deploying", manifest["path"], "Run again.")
 
 
 def _add_bytes(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.stage import unpack_files
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils import _handover
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.staging import stage_content, stage_path
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import pack_files, secret_values
 
@@ -112,3 +113,34 @@ def test_content_that_went_after_the_plan_is_named_and_nothing_stays(tmp_path, m
     with pytest.raises(InputError, match=r"cannot copy .*gone\.conf: No such file or directory"):
         pack_files({"a" * 64: {"path": gone, "type": "file", "mode": "0644"}}, ["a" * 64])
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["content", "content/plain.txt"], ids=["directory", "file"])
+@pytest.mark.parametrize("moment", ["after the plan", "while packing"])
+def test_content_that_changed_is_refused_and_nothing_stays(tmp_path, folder, monkeypatch, name, moment):
+    """It would lie on the host under the hash of what it was, and no later run would mend that."""
+    path = tmp_path / name
+    sha, manifest = stage_path(str(path), "w")
+    add = _handover._add
+
+    def add_and_change(*arguments):
+        add(*arguments)
+        (folder / "plain.txt").write_text("other")
+
+    if moment == "after the plan":
+        (folder / "plain.txt").write_text("other")
+    else:
+        monkeypatch.setattr(_handover, "_add", add_and_change)
+    archives = tmp_path / "archives"
+    archives.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(archives))
+    with pytest.raises(InputError) as caught:
+        pack_files({sha: manifest}, [sha])
+    assert str(caught.value) == f"{path}: changed while deploying. Run again."
+    assert os.listdir(archives) == []
+
+
+def test_a_file_with_a_mode_of_its_own_is_not_taken_for_changed(tmp_path):
+    (tmp_path / "one").write_text("x")
+    sha, manifest = stage_path(str(tmp_path / "one"), "w", 0o400)
+    os.unlink(pack_files({sha: manifest}, [sha]))
