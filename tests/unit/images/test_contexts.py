@@ -1,0 +1,29 @@
+"""The contexts of the examples' images hold what the image is made of, and nothing that a tool left there."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+
+import pytest
+
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.context import digest_context, read_context
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+CONTEXTS = sorted(path.parent for path in (ROOT / "inventories").glob("*/images/*/Containerfile"))
+
+
+@pytest.mark.parametrize("context", CONTEXTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", [".", "agent"])
+@pytest.mark.parametrize("left", [".ruff_cache", ".pytest_cache", ".mypy_cache", "__pycache__"])
+def test_running_tools_there_does_not_change_the_image(tmp_path, context, folder, left):
+    copy = tmp_path / "context"
+    shutil.copytree(context, copy, ignore=shutil.ignore_patterns(".*_cache", "__pycache__"))
+    before = digest_context(read_context(str(copy), "Containerfile"))
+    (copy / folder / left).mkdir(parents=True)
+    (copy / folder / left / "CACHEDIR.TAG").write_text("x")
+    assert digest_context(read_context(str(copy), "Containerfile")) == before
+
+
+def test_there_are_contexts():
+    assert CONTEXTS
