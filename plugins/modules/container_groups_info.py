@@ -273,12 +273,17 @@ def _ask_link(engine: Engine, owned: t.Any, link: dict[str, t.Any]) -> dict[str,
         }
     if not link["published"]:
         return {**link, "answered": None, "reason": "it has no check, and its network is not reached from the host"}
-    answers = [ask(link["url"]) for _count in range(_LINK_TRIES)]
+    answers = []
+    while len(answers) < _LINK_TRIES:
+        answers.append(ask(link["url"]))
+        if answers[-1].silent:
+            break
     good = sorted(answer.round_trip * 1000 for answer in answers if answer.answered)
     bad = [answer.reason for answer in answers if not answer.answered]
     if bad:
-        return {**link, "answered": False, "reason": f"{len(bad)} of {_LINK_TRIES} tries: {bad[0]}"}
-    return {**link, "answered": True, "reason": answers[0].reason, **percentiles(good)}
+        return {**link, "answered": False, "reason": f"{len(bad)} of {len(answers)} tries: {bad[0]}"}
+    figures = {} if answers[-1].silent else percentiles(good)
+    return {**link, "answered": True, "reason": answers[-1].reason, **figures}
 
 
 def _figures(output: str) -> dict[str, float]:

@@ -30,6 +30,8 @@ class Answer:
     reason: str
     round_trip: float = 0.0
     """Seconds until the peer spoke or, for silent peers, until the connection stood."""
+    silent: bool = False
+    """It answered by keeping the connection open: that took the whole patience and says nothing of a round trip."""
 
 
 def ask(url: str, timeout: float = 2.0) -> Answer:
@@ -73,7 +75,7 @@ def _ask_tcp(host: str, port: int, timeout: float, begin: float) -> Answer:
         try:
             data = connection.recv(64)
         except socket.timeout:
-            return Answer(True, "the connection stays open", connected)
+            return Answer(True, "the connection stays open", connected, silent=True)
     if data:
         return Answer(True, "the peer spoke", time.monotonic() - begin)
     return Answer(False, "the connection was closed at once: nobody listens behind the published port")

@@ -112,6 +112,25 @@ def test_round_trips_of_a_published_link(engine, monkeypatch):
     assert (good["answered"], good["p50_ms"], good["p99_ms"]) == (True, 10.0, 20.0)
 
 
+def test_a_silent_link_is_asked_once_and_has_no_round_trips(engine):
+    """Each further question would take the whole patience and tell nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        (silent,) = info(links=[link(url=f"tcp://127.0.0.1:{server.getsockname()[1]}", published=True)])["links"]
+        server.settimeout(0)
+        server.accept()
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert (silent["answered"], silent["reason"]) == (True, "the connection stays open")
+    assert "p50_ms" not in silent
+
+
+def test_a_silent_answer_hides_no_failure_before_it(engine, monkeypatch):
+    answers = iter([Answer(False, "Connection refused"), Answer(True, "", 0.001, silent=True)])
+    monkeypatch.setattr(container_groups_info, "ask", lambda url: next(answers))
+    (answer,) = info(links=[link(published=True)])["links"]
+    assert answer["answered"] is False and answer["reason"] == "1 of 2 tries: Connection refused"
+
+
 def test_a_link_nobody_can_ask_is_unknown(engine):
     (answer,) = info(links=[link()])["links"]
     assert answer["answered"] is None and answer["reason"].startswith("it has no check")
