@@ -192,11 +192,6 @@ kept:
   description: Names of the volumes that were kept.
   returned: with state=absent
   type: dict
-warnings:
-  description: What a user should know.
-  returned: always
-  type: list
-  elements: str
 """
 
 import typing as t
