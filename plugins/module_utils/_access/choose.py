@@ -9,6 +9,7 @@ import typing as t
 
 from .._errors import InputError
 from .._gpu.model import GpuDevice, Stack
+from .._units import human
 
 ALL = -1
 """As a count: every GPU."""
@@ -91,5 +92,9 @@ def _names(device: GpuDevice) -> set[str]:
 
 
 def _too_small(usable: tuple[GpuDevice, ...], memory: int, where: str) -> TooFew:
-    sizes = ", ".join(f"{device.name} {device.memory_bytes or 0}" for device in usable) or "no GPU"
-    return TooFew(f"{memory} bytes of GPU memory are wanted, found: {sizes}", where)
+    sizes = ", ".join(f"{device.name} {_size(device)}" for device in usable) or "no GPU"
+    return TooFew(f"{human(memory)} of GPU memory are wanted, found: {sizes}", where)
+
+
+def _size(device: GpuDevice) -> str:
+    return human(device.memory_bytes) if device.memory_bytes else "of unknown size"

@@ -10,8 +10,8 @@ import typing as t
 from collections.abc import Mapping
 
 from ...module_utils._group.config import Group, Port, Service
+from ...module_utils._units import human
 from .needs import Node
-from .units import human
 from .vram import Budget
 
 WIDTH = 100

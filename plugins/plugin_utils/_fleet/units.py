@@ -31,13 +31,3 @@ def size(text: t.Any, where: str = "") -> int:
         return units.parse_size(str(text))
     except ValueError:
         raise InputError(f"{text!r} is not a size", where, "Write it like 512m or 1g.") from None
-
-
-def human(amount: int) -> str:
-    """4294967296 → ``4.0 GiB``."""
-    number = float(amount)
-    for unit in ("B", "KiB", "MiB"):
-        if abs(number) < 1024:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1024
-    return f"{number:.1f} GiB"

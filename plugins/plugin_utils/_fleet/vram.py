@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from ...module_utils._errors import InputError
 from ...module_utils._gpu.model import GpuDevice, GpuHost
+from ...module_utils._units import human
 from .errors import Errors
 from .inventory import Host
-from .units import human
 
 
 @dataclass(frozen=True)

@@ -168,8 +168,8 @@ NOT_READY = host(gpu(0), ready=False, findings=(finding("nouveau-in-use", "nouve
         (NOT_READY, GpuWish(), ["nvidia: because", "blacklist nouveau"]),
         (NOT_READY, GpuWish(stacks=("nvidia", "rocm")), ["rocm: not on this host"]),
         (TWO, GpuWish(count=3), ["3 GPUs are wanted, 2"]),
-        (TWO, GpuWish(memory=30 * GIB), [str(30 * GIB), str(24 * GIB)]),
-        (TWO, GpuWish(count=1, memory=30 * GIB), [str(30 * GIB)]),
+        (TWO, GpuWish(memory=30 * GIB), ["30.0 GiB of GPU memory are wanted", "RTX 24.0 GiB"]),
+        (TWO, GpuWish(count=1, memory=30 * GIB), ["30.0 GiB"]),
         (TWO, GpuWish(ids=("7",)), ["there is no GPU 7", "GPU-0"]),
     ],
 )

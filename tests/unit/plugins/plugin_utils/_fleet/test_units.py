@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.units import human, seconds, size
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.units import seconds, size
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,3 @@ def test_size(text, expected):
 def test_what_is_no_size(text):
     with pytest.raises(InputError):
         size(text, "here")
-
-
-@pytest.mark.parametrize(
-    ("amount", "text"),
-    [(0, "0 B"), (2048, "2.0 KiB"), (512 << 20, "512.0 MiB"), (24 << 30, "24.0 GiB"), (3 << 40, "3072.0 GiB")],
-)
-def test_human(amount, text):
-    assert human(amount) == text
