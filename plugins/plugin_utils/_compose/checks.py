@@ -8,8 +8,9 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from .._nearest import did_you_mean
 from .ports import addresses_meet, published_ports
-from .problems import Problems, did_you_mean
+from .problems import Problems
 from .references import linked, mounted_from
 from .spec import Path, dotted
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 
 from ...module_utils._errors import InputError
+from .._nearest import did_you_mean
 from .context import Data
 from .document import Document, check_base, open_base
 from .merge import merge_service
 from .mounts import absolute, is_remote
-from .problems import did_you_mean
 from .spec import Path
 
 MOST_STEPS = 50

@@ -9,10 +9,10 @@ import re
 import typing as t
 
 from ...module_utils._image.spec import Bootstrap
+from .._nearest import did_you_mean
 from . import mounts, units
 from .build import build_arguments
 from .context import Context
-from .problems import did_you_mean
 from .spec import STACKS, BuildExtensions, BuildVariant, GpuWish, LinkWish, Path, ServiceExtensions
 
 Data = dict[str, t.Any]

@@ -16,8 +16,9 @@ import typing as t
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .._nearest import nearest
 from . import units
-from .problems import Problems, nearest
+from .problems import Problems
 from .scalars import Timestamp
 from .spec import Path
 
@@ -77,7 +78,7 @@ class Text:
         text = units.go_text(value)
         if self.choices and text not in self.choices:
             meant = nearest(text, self.choices)
-            mend = f"Did you mean {meant}?" if meant else ""
+            mend = f"Did you mean «{meant}»?" if meant else ""
             problems.error(path, f"{text!r} is not one of {', '.join(filter(None, self.choices))}", mend)
         if self.pattern and not re.fullmatch(self.pattern, text):
             problems.error(path, f"{text!r} is not {self.words}")

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ...module_utils._errors import FleetError, InputError, raise_all
 from .spec import Mark, Path, locate
@@ -50,18 +49,3 @@ class Problems:
     def stop_if_any(self) -> None:
         """Raise what was collected; nothing when all is well."""
         raise_all(self.errors)
-
-
-def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
-    """The known word that was probably meant, or empty. `likeness` is difflib's ratio, 0 to 1."""
-    found = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=likeness)
-    return found[0] if found else ""
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A mend for a word that is not among the known ones."""
-    known = sorted(known)
-    found = nearest(word, known)
-    if found:
-        return f"Did you mean {found}?"
-    return f"Known here: {', '.join(known)}." if len(known) <= 12 else ""

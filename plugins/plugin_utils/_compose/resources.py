@@ -8,8 +8,9 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from .._nearest import did_you_mean
 from .mounts import absolute
-from .problems import Problems, did_you_mean
+from .problems import Problems
 from .spec import Path
 
 Data = dict[str, t.Any]

@@ -14,9 +14,10 @@ import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .._nearest import did_you_mean, nearest
 from . import units
 from .kinds import Kind, Unsupported, name_of, wrong
-from .problems import Problems, did_you_mean, nearest
+from .problems import Problems
 from .scalars import Timestamp
 from .spec import Path
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from ...module_utils._access.plan import AccessPlan
 from ...module_utils._errors import InputError
 from ...module_utils._group.config import ContainerConfig, Port, SecretFile, Service
+from .._nearest import did_you_mean
 from .aliases import check_links
-from .errors import nearest
 from .links import Resolved
 from .mounts import Files, mounts
 from .networks import attachments, container_name, dependencies, shared_namespace
@@ -122,7 +122,7 @@ def _check_keys(placement: Placement, name: str, content: Mapping[str, t.Any]) -
         raise InputError(
             f"«{unknown[0]}» is not supported",
             placement.where("services", name, unknown[0]),
-            nearest(unknown[0], _MAPPED) if len(unknown[0]) < 40 else "",
+            did_you_mean(unknown[0], _MAPPED) if len(unknown[0]) < 40 else "",
         )
     if content.get("scale") not in (None, 1):
         raise InputError(

@@ -1,12 +1,11 @@
 # Copyright (c) 2026 the gpu_fleet.containers developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors are collected, so that a user mends all of them at once; and the nearest name for a misspelled one."""
+"""Errors are collected, so that a user mends all of them at once."""
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import typing as t
 
 from ...module_utils._errors import FleetError, FleetErrors
@@ -24,12 +23,3 @@ class Errors(list[FleetError]):
             self.extend(errors.errors)
         except FleetError as error:
             self.append(error)
-
-
-def nearest(name: str, known: t.Iterable[str]) -> str:
-    """«Did you mean «x»?», or what there is; empty when there is nothing."""
-    names = sorted(set(known))
-    match = difflib.get_close_matches(name, names, n=1)
-    if match:
-        return f"Did you mean «{match[0]}»?"
-    return f"There is: {', '.join(names)}." if names else ""

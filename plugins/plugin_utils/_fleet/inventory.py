@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ...module_utils._errors import InputError
-from .errors import Errors, nearest
+from .._nearest import did_you_mean
+from .errors import Errors
 from .units import size
 
 ENGINES = ("docker", "podman")
@@ -77,7 +78,7 @@ def read_hosts(variables: Mapping[str, Mapping[str, t.Any]], inside: t.Collectio
 def _read_host(name: str, values: Mapping[str, t.Any], inside: bool) -> Host:
     engine = _text(name, values, "container_engine") or "podman"
     if engine not in ENGINES:
-        raise InputError(f"unknown engine {engine!r}", f"{name}: container_engine", nearest(engine, ENGINES))
+        raise InputError(f"unknown engine {engine!r}", f"{name}: container_engine", did_you_mean(engine, ENGINES))
     url = _text(name, values, "container_engine_url")
     groups_dir = _text(name, values, "container_groups_dir")
     if not groups_dir:

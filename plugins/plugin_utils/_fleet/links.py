@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ...module_utils._errors import InputError
 from ...module_utils._group.config import Group, Link
 from .._compose.spec import LinkWish
-from .errors import Errors, nearest
+from .._nearest import did_you_mean
+from .errors import Errors
 from .placement import Placement
 from .ports import ALL_ADDRESSES, Published
 
@@ -124,8 +125,8 @@ def _missing(wish: LinkWish, placements: list[Placement]) -> str:
 def _hint(wish: LinkWish, placements: list[Placement]) -> str:
     groups = {entry.name for entry in placements}
     if wish.group and wish.group not in groups:
-        return nearest(wish.group, groups)
-    return nearest(
+        return did_you_mean(wish.group, groups)
+    return did_you_mean(
         wish.service,
         {name for entry in placements if not wish.group or entry.name == wish.group for name in entry.services},
     )

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ...module_utils._errors import InputError
 from ...module_utils._group.config import STAGED, Mount
-from .errors import nearest
+from .._nearest import did_you_mean
 from .placement import Placement
 from .staging import Manifest, stage_content, stage_path
 from .units import size
@@ -87,7 +87,7 @@ def _volume(placement: Placement, path: tuple[str | int, ...], entry: Mapping[st
         options = entry.get("volume") or {}
         source = entry.get("source") or ""
         if source and source not in placement.spec.volumes:
-            raise InputError(f"there is no volume «{source}»", where, nearest(source, placement.spec.volumes))
+            raise InputError(f"there is no volume «{source}»", where, did_you_mean(source, placement.spec.volumes))
         return Mount(
             "volume",
             source=volume_name(placement, source) if source else "",
@@ -152,7 +152,9 @@ def _config(placement: Placement, path: tuple[str | int, ...], entry: Mapping[st
     name = entry["source"]
     definition = placement.spec.configs.get(name)
     if definition is None:
-        raise InputError(f"there is no config «{name}»", placement.where(*path), nearest(name, placement.spec.configs))
+        raise InputError(
+            f"there is no config «{name}»", placement.where(*path), did_you_mean(name, placement.spec.configs)
+        )
     where = placement.where("configs", name)
     mode = entry.get("mode")
     if definition.get("file"):
@@ -178,7 +180,7 @@ def _check_keys(entry: Mapping[str, t.Any], where: str) -> None:
         unknown = sorted(set(content) - known)
         if unknown:
             name = f"{section}.{unknown[0]}" if section else unknown[0]
-            raise InputError(f"{name} of a mount is not supported", where, nearest(unknown[0], known))
+            raise InputError(f"{name} of a mount is not supported", where, did_you_mean(unknown[0], known))
 
 
 def _check_targets(placement: Placement, service: str, found: list[Mount]) -> None:

@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Collection, Mapping
 
 from ...module_utils._errors import InputError
-from .errors import Errors, nearest
+from .._nearest import did_you_mean
+from .errors import Errors
 from .placement import Placement
 
 Node = tuple[str, str]
@@ -45,7 +46,7 @@ def _copies(placement: Placement, index: int, name: str, nodes: Mapping[Node, Pl
         raise InputError(
             f"no host runs the group «{name}»",
             placement.where("x-fleet", "needs", index),
-            nearest(name, names) or "Add it to a host's container_groups.",
+            did_you_mean(name, names) or "Add it to a host's container_groups.",
         )
     return copies
 

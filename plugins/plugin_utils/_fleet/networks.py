@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from ...module_utils._errors import InputError
 from ...module_utils._group.config import Attachment, Dependency, NetworkConfig, VolumeConfig
+from .._nearest import did_you_mean
 from .aliases import link_aliases
-from .errors import nearest
 from .links import LINK, Resolved, alias, link_network
 from .mounts import volume_name
 from .placement import Placement
@@ -40,7 +40,7 @@ def group_networks(placement: Placement, links: list[Resolved]) -> tuple[Network
     for key in sorted(used):
         if key not in placement.spec.networks and key != "default":
             raise InputError(
-                f"there is no network «{key}»", placement.where("services"), nearest(key, placement.spec.networks)
+                f"there is no network «{key}»", placement.where("services"), did_you_mean(key, placement.spec.networks)
             )
         result.append(_network(placement, key, placement.spec.networks.get(key) or {}))
     providers = {
@@ -158,7 +158,7 @@ def shared_namespace(placement: Placement, service: str, key: str) -> str:
         raise InputError(
             f"there is no service «{name}»",
             placement.where("services", service, key),
-            nearest(name, placement.services),
+            did_you_mean(name, placement.services),
         )
     return f"container:{container_name(placement, name)}"
 
@@ -186,7 +186,7 @@ def dependencies(placement: Placement, service: str) -> tuple[Dependency, ...]:
 def _check(entry: Mapping[str, t.Any], known: set[str], where: str) -> None:
     unknown = sorted(key for key in entry if key not in known and entry[key] not in (None, "", [], {}))
     if unknown:
-        raise InputError(f"«{unknown[0]}» is not supported here", where, nearest(unknown[0], known))
+        raise InputError(f"«{unknown[0]}» is not supported here", where, did_you_mean(unknown[0], known))
 
 
 def _strings(value: Mapping[str, t.Any] | None) -> dict[str, str]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from ...module_utils._errors import InputError
 from .._compose import enabled_services
 from .._compose.spec import GroupSpec, Path, ServiceExtensions
-from .errors import Errors, nearest
+from .._nearest import did_you_mean
+from .errors import Errors
 from .inventory import Host
 
 Loader = Callable[[str, Mapping[str, str], frozenset[str]], GroupSpec]
@@ -96,7 +97,7 @@ def _files(directory: str) -> dict[str, str]:
 def _find(host: Host, name: str, files: Mapping[str, str]) -> str:
     path = files.get(name)
     if path is None:
-        hint = nearest(name, files) or "The folder has no group files."
+        hint = did_you_mean(name, files) if files else "The folder has no group files."
         raise InputError(
             f"no file for group «{name}» in {_shown(host.groups_dir)}", f"{host.name}: container_groups", hint
         )

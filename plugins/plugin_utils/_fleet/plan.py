@@ -18,9 +18,10 @@ from ...module_utils._access.plan import AccessPlan
 from ...module_utils._errors import InputError, raise_all
 from ...module_utils._gpu.model import GpuHost
 from ...module_utils._group.config import Group, Service, to_dict
+from .._nearest import did_you_mean
 from . import gpu, secrets, vram, warnings
 from .desired import Context, desired_service
-from .errors import Errors, nearest
+from .errors import Errors
 from .images import HostImages
 from .inventory import Host, read_hosts
 from .links import Resolved, links_to_ask, resolve_links
@@ -120,7 +121,7 @@ def _check_only(only: Sequence[str], placements: list[Placement], lost: set[str]
     names = {placement.name for placement in placements}
     for name in only:
         if name not in names | lost:
-            errors.append(InputError(f"no host runs a group «{name}»", "container_group", nearest(name, names)))
+            errors.append(InputError(f"no host runs a group «{name}»", "container_group", did_you_mean(name, names)))
 
 
 def _fleet(placements: list[Placement], lost: set[str], errors: Errors) -> Fleet:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from ...module_utils._errors import InputError
 from ...module_utils._group.config import SecretFile
 from .._compose.spec import dotted
-from .errors import Errors, nearest
+from .._nearest import did_you_mean
+from .errors import Errors
 from .placement import Placement
 
 SHORTEST = 8
@@ -50,7 +51,7 @@ def _source(placement: Placement, name: str, used_at: tuple[str | int, ...]) -> 
     definition = placement.spec.secrets.get(name)
     if definition is None:
         raise InputError(
-            f"there is no secret «{name}»", placement.where(*used_at), nearest(name, placement.spec.secrets)
+            f"there is no secret «{name}»", placement.where(*used_at), did_you_mean(name, placement.spec.secrets)
         )
     where = placement.where("secrets", name)
     # The key goes into the configuration's hash, so it must not hold a path of this controller.

@@ -87,17 +87,17 @@ CASES = [
     Case(
         "a misspelled top-level key",
         "servces:\n  web: {image: i}\n",
-        "core.yml:1:1: servces: the key servces is not known here. Did you mean services?",
+        "core.yml:1:1: servces: the key servces is not known here. Did you mean «services»?",
     ),
     Case(
         "a misspelled service key",
         WEB + "    enviroment: {A: b}\n",
-        "core.yml:4:5: services.web.enviroment: the key enviroment is not known here. Did you mean environment?",
+        "core.yml:4:5: services.web.enviroment: the key enviroment is not known here. Did you mean «environment»?",
     ),
     Case(
         "a misspelled key further down",
         WEB + "    healthcheck:\n      test: [CMD, a]\n      intervall: 5s\n",
-        "core.yml:6:7: services.web.healthcheck.intervall: the key intervall is not known here. Did you mean interval?",
+        "core.yml:6:7: services.web.healthcheck.intervall: the key intervall is not known here. Did you mean «interval»?",
     ),
     Case(
         "a key that is not supported",
@@ -189,7 +189,7 @@ CASES = [
     Case(
         "a volume that is not declared",
         WEB + "    volumes: ['modles:/models']\nvolumes: {models: }\n",
-        "core.yml:4:15: services.web.volumes[0]: the volume modles is not declared. Did you mean models?",
+        "core.yml:4:15: services.web.volumes[0]: the volume modles is not declared. Did you mean «models»?",
     ),
     Case(
         "a network that is not declared",
@@ -223,7 +223,7 @@ CASES = [
     Case(
         "an unknown dependency",
         WEB + "    depends_on: [wbe]\n",
-        "core.yml:4:18: services.web.depends_on.wbe: there is no service wbe. Did you mean web?",
+        "core.yml:4:18: services.web.depends_on.wbe: there is no service wbe. Did you mean «web»?",
     ),
     Case(
         "a circle of dependencies",
@@ -234,7 +234,7 @@ CASES = [
         "an unknown condition",
         WEB + "    depends_on: {web: {condition: service_ready}}\n",
         "core.yml:4:24: services.web.depends_on.web.condition: 'service_ready' is not one of "
-        "service_started, service_healthy, service_completed_successfully. Did you mean service_healthy?",
+        "service_started, service_healthy, service_completed_successfully. Did you mean «service_healthy»?",
     ),
     Case(
         "network_mode with networks",
@@ -299,12 +299,12 @@ CASES = [
         "a GPU stack that does not exist",
         WEB + "    x-gpu: {stacks: [nvidea, cpu]}\n",
         "core.yml:4:22: services.web.x-gpu.stacks[0]: 'nvidea' is not one of nvidia, nvidia-wsl, "
-        "nvidia-tegra, rocm, rocm-wsl, intel, vulkan, videocore, venus, metal, cpu. Did you mean nvidia?",
+        "nvidia-tegra, rocm, rocm-wsl, intel, vulkan, videocore, venus, metal, cpu. Did you mean «nvidia»?",
     ),
     Case(
         "a misspelled key of x-gpu",
         WEB + "    x-gpu: {stack: [nvidia]}\n",
-        "core.yml:4:13: services.web.x-gpu.stack: the key stack is not known here. Did you mean stacks?",
+        "core.yml:4:13: services.web.x-gpu.stack: the key stack is not known here. Did you mean «stacks»?",
     ),
     Case(
         "GPU memory without a unit it knows",
@@ -326,7 +326,7 @@ CASES = [
     Case(
         "a misspelled key of x-fleet",
         "x-fleet: {need: [core]}\n" + WEB,
-        "core.yml:1:11: x-fleet.need: the key need is not known here. Did you mean needs?",
+        "core.yml:1:11: x-fleet.need: the key need is not known here. Did you mean «needs»?",
     ),
     Case(
         "a group that needs itself",
@@ -347,7 +347,7 @@ CASES = [
     Case(
         "extends names no service",
         WEB + "    extends: wbe\n",
-        "core.yml:4:5: services.web.extends: there is no service wbe. Did you mean web?",
+        "core.yml:4:5: services.web.extends: there is no service wbe. Did you mean «web»?",
     ),
     Case(
         "extends names no file",
@@ -399,7 +399,7 @@ CASES = [
     Case(
         "a link to no service",
         WEB + "    links: [wbe]\n",
-        "core.yml:4:13: services.web.links[0]: there is no service wbe. Did you mean web?",
+        "core.yml:4:13: services.web.links[0]: there is no service wbe. Did you mean «web»?",
     ),
     Case(
         "volumes from outside the group",

@@ -72,7 +72,7 @@ def test_taken(kind: Kind, value: t.Any, result: t.Any) -> None:
         (Text(), True, "this must be a text, but is a boolean|Put it in quotes."),
         (Text(), None, "this must be a text, but is empty|"),
         (Text(), [], "this must be a text, but is a list|"),
-        (Text(choices=("tcp", "udp")), "upd", "'upd' is not one of tcp, udp|Did you mean udp?"),
+        (Text(choices=("tcp", "udp")), "upd", "'upd' is not one of tcp, udp|Did you mean «udp»?"),
         (Text(words="a name", pattern="[a-z]+"), "A", "'A' is not a name|"),
         (Flag(), "maybe", "this must be true or false, but is 'maybe'|"),
         (Flag(), 1, "this must be true or false, but is a number|"),

@@ -62,7 +62,7 @@ def test_taken(kind: Kind, value: t.Any, result: t.Any) -> None:
             {"A": "a"},
             ["A: 'A' is not a name; letters, digits, '.', '_' and '-' are allowed"],
         ),
-        (OBJECT, {"nam": "a"}, ["nam: the key nam is not known here. Did you mean name?", "the key name is missing"]),
+        (OBJECT, {"nam": "a"}, ["nam: the key nam is not known here. Did you mean «name»?", "the key name is missing"]),
         (
             OBJECT,
             {"name": "a", "completely": 1},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose.problems import Problems, did_you_mean
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose.problems import Problems
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose.spec import Path, dotted, locate
 
 
@@ -30,18 +30,6 @@ def test_locate_falls_back_to_the_nearest_parent() -> None:
     assert locate("f.yml", marks, ("a", "b", 0, "c")) == "f.yml:2:3: a.b[0].c"
     assert locate("f.yml", marks, ("z",)) == "f.yml: z"
     assert locate("f.yml", marks, ()) == "f.yml"
-
-
-@pytest.mark.parametrize(
-    ("word", "known", "mend"),
-    [
-        ("enviroment", ["environment", "env_file"], "Did you mean environment?"),
-        ("zzz", ["b", "a"], "Known here: a, b."),
-        ("zzz", [f"key{n}" for n in range(20)], ""),
-    ],
-)
-def test_did_you_mean(word: str, known: list[str], mend: str) -> None:
-    assert did_you_mean(word, known) == mend
 
 
 def test_entries_that_became_several_stand_where_they_were_written() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.errors import Errors, nearest
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.errors import Errors
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.inventory import read_hosts
 
 GROUPS = {"container_groups": ["core"]}
@@ -85,9 +85,3 @@ def test_defaults_and_values():
 def test_secrets_are_not_in_the_repr():
     (host,) = read(a={"container_secrets": {"T": "hunter2hunter2"}})
     assert "hunter2" not in repr(host)
-
-
-def test_nearest():
-    assert nearest("cor", ["core", "other"]) == "Did you mean «core»?"
-    assert nearest("xyz", ["b", "a"]) == "There is: a, b."
-    assert nearest("xyz", []) == ""

@@ -133,7 +133,7 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
         ),
         [
             "mainpc: groups/core.yml:5:7: services.web.x-links.DB: tcp://dp/database:5432: no host "
-            "runs a group «dp». There is: core, db.",
+            "runs a group «dp». Known here: core, db.",
         ],
     ),
     "a link that could mean two": (
@@ -425,7 +425,7 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
             {"container_groups": ["core"]},
         ),
         [
-            "groups/core.yml:4:5: services.web.comand: the key comand is not known here. Did you mean command?",
+            "groups/core.yml:4:5: services.web.comand: the key comand is not known here. Did you mean «command»?",
         ],
     ),
     "several at once": (
@@ -434,8 +434,8 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
             {"container_groups": ["core", "app", "other"]},
         ),
         [
-            "mainpc: container_groups: no file for group «other» in groups. There is: app, core.",
-            "mainpc: groups/core.yml:3:5: x-fleet.needs[0]: no host runs the group «nothing». There is: app.",
+            "mainpc: container_groups: no file for group «other» in groups. Known here: app, core.",
+            "mainpc: groups/core.yml:3:5: x-fleet.needs[0]: no host runs the group «nothing». Known here: app.",
             "mainpc: groups/app.yml:5:7: services.app.ports[0]: port 80/tcp on 10.77.1.1 is already "
             "published by core/web of mainpc. Publish one of the two on another port.",
         ],
@@ -753,7 +753,7 @@ def test_a_group_that_cannot_be_read_is_the_only_one_to_blame(tmp_path):
         world.plan(tmp_path)
     assert [str(error) for error in raised.value.errors] == [
         "pc2: container_engine: unknown engine 'podmann'. Did you mean «podman»?",
-        "groups/core.yml:4:5: services.web.comand: the key comand is not known here. Did you mean command?",
+        "groups/core.yml:4:5: services.web.comand: the key comand is not known here. Did you mean «command»?",
     ]
 
 
