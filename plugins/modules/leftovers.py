@@ -124,7 +124,7 @@ def _engines(name: str, url: str) -> tuple[list[Engine], list[str]]:
         try:
             engines.append(open_engine(each, address))
         except EngineError as error:
-            if address or is_installed(each) or leftovers.is_stopped(each):
+            if address or is_installed(each) or leftovers.keeps_ours(each):
                 silent.append(f"{each}, which does not answer and may have containers: {error}")
     return engines, silent
 

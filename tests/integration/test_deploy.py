@@ -42,6 +42,10 @@ def test_first_deploy_then_nothing_to_do(whole: System) -> None:
     assert "skipped: " not in verified.output
     assert '"known": true, "answer": "Verification run ' in verified.output
 
+    # The ranking needs Debian's python3-xapian, which is in the image: its tests run there.
+    reasoning = "pc2-pc2-memory-memory-reasoning-1"
+    cli("podman", "exec", reasoning, "python3", "/opt/agent/selftest.py")
+
     assert set(whole.nothing_to_do().changed) == {"mainpc", "pc2"}
     assert set(whole.nothing_to_do("-l", "mainpc").changed) == {"mainpc"}
 

@@ -9,6 +9,7 @@ Containers and networks are `_group/teardown.py`'s.
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import shutil
 from collections.abc import Sequence
@@ -40,9 +41,18 @@ def ours_still_there(observed: Observed) -> list[str]:
     return sorted(each.name for each in observed.containers if names.SCHEMA in each.labels)
 
 
-def is_stopped(engine: str) -> bool:
-    """Whether an engine is there although nothing listens: a Docker daemon keeps its containers while it is down."""
-    return engine == "docker" and shutil.which("dockerd") is not None
+def keeps_ours(engine: str, data_root: str = "/var/lib/docker") -> bool:
+    """Whether an engine that does not answer has containers of ours on disk, as a stopped Docker daemon may.
+
+    moby keeps a container's labels in `containers/ID/config.v2.json` (daemon/container/container.go).
+    """
+    if engine != "docker":
+        return False
+    for path in glob.glob(os.path.join(glob.escape(data_root), "containers", "*", "config.v2.json")):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            if names.SCHEMA in file.read():
+                return True
+    return False
 
 
 def size(directory: str) -> int:

@@ -24,9 +24,9 @@ class Engine:
 
 @pytest.fixture
 def host(monkeypatch):
-    """Engines by name that answer, those whose socket or program is there, and whether dockerd is installed."""
+    """Engines by name that answer, those whose socket or program is there, and those with containers of ours on disk."""
 
-    def make(answers=(), there=(), dockerd=False):
+    def make(answers=(), there=(), on_disk=()):
         engines = {engine.name: engine for engine in answers}
 
         def open_engine(name, url=""):
@@ -36,7 +36,7 @@ def host(monkeypatch):
 
         monkeypatch.setattr(leftovers, "open_engine", open_engine)
         monkeypatch.setattr(leftovers, "is_installed", lambda name: name in there)
-        monkeypatch.setattr("shutil.which", lambda _name, *_rest: "/usr/sbin/dockerd" if dockerd else None)
+        monkeypatch.setattr(leftovers.leftovers, "keeps_ours", lambda name: name in on_disk)
 
     return make
 
@@ -45,7 +45,7 @@ CASES = [
     ({"answers": [Engine("podman")]}, {}, []),
     ({"answers": [Engine("podman", OURS)]}, {}, ["pc2-a"]),
     ({"answers": [Engine("podman")], "there": ["docker"]}, {}, ["docker, which does not answer"]),
-    ({"answers": [Engine("podman")], "dockerd": True}, {}, ["docker, which does not answer"]),
+    ({"answers": [Engine("podman")], "on_disk": ["docker"]}, {}, ["docker, which does not answer"]),
     ({"answers": [Engine("docker")], "there": ["podman", "docker"]}, {}, ["podman, which does not answer"]),
     ({}, {"engine": "docker", "engine_url": "ssh://pc2"}, ["docker, which does not answer"]),
     ({}, {}, []),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 
 import pytest
@@ -73,3 +74,15 @@ def test_size_and_removal(tmp_path: pathlib.Path) -> None:
     leftovers.remove_directories([str(own), str(tmp_path / "not-there")])
     assert not own.exists()
     assert leftovers.size(str(own)) == 0
+
+
+@pytest.mark.parametrize(
+    ("engine", "label", "keeps"),
+    [("docker", names.SCHEMA, True), ("docker", "com.example", False), ("podman", names.SCHEMA, False)],
+)
+def test_a_stopped_docker_is_asked_on_disk(tmp_path: pathlib.Path, engine: str, label: str, keeps: bool) -> None:
+    assert leftovers.keeps_ours(engine, str(tmp_path)) is False, "it never ran"
+    container = tmp_path / "containers" / "0a1b"
+    container.mkdir(parents=True)
+    (container / "config.v2.json").write_text(json.dumps({"Config": {"Labels": {label: "1"}}}))
+    assert leftovers.keeps_ours(engine, str(tmp_path)) is keeps
