@@ -104,4 +104,4 @@ def test_podman_that_is_not_there(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EngineError, match="not installed") as caught:
         open_engine("podman")
-    assert "ansible-playbook prepare.yml -l HOST" in caught.value.mend
+    assert "ansible-playbook playbooks/prepare.yml -l HOST" in caught.value.mend

@@ -280,7 +280,7 @@ def test_a_state_directory_that_takes_nothing_is_named_before_anything_changes(h
     else:
         full = OSError(errno.ENOSPC, "No space left on device")
         name = {"key": "fingerprint_key", "secret": "write_secrets"}[place]
-        monkeypatch.setattr(stage, name, lambda *_args, **_keywords: (_ for _ in ()).throw(full))
+        monkeypatch.setattr(stage, name, lambda *_args, **_keywords: (each for each in ()).throw(full))
     with pytest.raises(FleetError, match="the state directory cannot be written|the lock cannot be made") as caught:
         host.run(SECRET, secrets={"core/token": "a long value"})
     assert str(tmp_path) in str(caught.value) and "container_state_dir" in caught.value.mend

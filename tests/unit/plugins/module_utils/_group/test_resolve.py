@@ -32,7 +32,7 @@ PULLED = Image("docker.io/library/redis:7", "sha256:feed", True)
 
 
 def one(image: str, images: dict[str, Image], key: bytes = KEY):
-    (entry,) = resolve(HOST, [group("core", service("web", image=image))], images, {}, key).values()
+    [entry] = list(resolve(HOST, [group("core", service("web", image=image))], images, {}, key).values())
     return entry
 
 
@@ -73,18 +73,18 @@ SECRET = SecretFile("core/token", "/run/secrets/token")
 
 def test_a_secret_is_known_by_its_fingerprint_and_never_by_its_value():
     core = group("core", service("web", secrets=(SECRET,)))
-    (entry,) = wanted(core, secrets={"core/token": "plain-secret"}).values()
+    [entry] = list(wanted(core, secrets={"core/token": "plain-secret"}).values())
     source = entry.config.secrets[0].source
     assert source == f"core/token#{fingerprint(KEY, 'plain-secret')}-0-0-400"
     assert "plain-secret" not in json.dumps(entry.labels) + json.dumps(entry.spec)
-    (other,) = wanted(core, secrets={"core/token": "other-secret"}).values()
+    [other] = list(wanted(core, secrets={"core/token": "other-secret"}).values())
     assert other.hash != entry.hash
     assert fingerprint(b"x" * 32, "plain-secret") not in source, "it cannot be guessed without the host's key"
 
 
 def test_one_secret_for_two_owners_is_two_files():
     both = (SECRET, SecretFile("core/token", "/run/secrets/again", uid=1000, gid=1000, mode=0o440))
-    (entry,) = wanted(group("core", service("web", secrets=both)), secrets={"core/token": "plain-secret"}).values()
+    [entry] = list(wanted(group("core", service("web", secrets=both)), secrets={"core/token": "plain-secret"}).values())
     assert len({secret.source for secret in entry.config.secrets}) == 2
 
 
@@ -103,7 +103,7 @@ def test_labels_say_whose_it_is_and_what_compose_expects():
         depends_on=(Dependency("db", "service_healthy", restart=True), Dependency("cache")),
     )
     core = replace(group("core", web), project="mainpc-core", working_dir="/groups", config_files="/groups/core.yml")
-    (entry,) = wanted(core).values()
+    [entry] = list(wanted(core).values())
     assert {key: value for key, value in entry.labels.items() if key not in (names.SPEC, names.REVISION)} == {
         "mine": "1",
         "org.gpu-fleet.schema": "1",
@@ -142,7 +142,7 @@ def test_a_revision_is_the_groups_and_changes_with_any_member():
     ],
 )
 def test_declared_gpu_memory(gpu, label):
-    (entry,) = wanted(group("core", service("web", gpu=gpu))).values()
+    [entry] = list(wanted(group("core", service("web", gpu=gpu))).values())
     assert entry.labels.get(names.VRAM) == label
 
 

@@ -78,7 +78,7 @@ def test_our_keys_come_from_other_files_and_paths_start_there(tmp_path: Path) ->
         str(tmp_path / "b"),
     ]
     assert spec.relative == {("services", "web", "volumes", 0), ("services", "web", "volumes", 2)}
-    assert all(type(entry["source"]) is str for entry in spec.services["web"]["volumes"])
+    assert {type(entry["source"]) for entry in spec.services["web"]["volumes"]} == {str}
 
 
 def test_where_names_the_file_in_which_a_key_stands(tmp_path: Path) -> None:
