@@ -108,7 +108,8 @@ class Run:
             for key, action in list(run.open.items()):
                 missing = tuple(wait for wait in self.waits[key] if wait.state not in self.reached[wait.key])
                 if missing:
-                    self._tell_waiting(key, missing)
+                    if action.kind != KEEP:
+                        self._tell_waiting(key, missing)
                     continue
                 if not self._open_group(run):
                     break
