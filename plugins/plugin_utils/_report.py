@@ -27,10 +27,13 @@ def deploy_lines(plan: Mapping[str, t.Any], asked: Results, applied: Results) ->
     for host, question in asked.items():
         if not question or "groups" not in question:
             continue
-        groups = {**question["groups"], **(applied.get(host) or {})}
+        results = applied.get(host)
+        groups = {**question["groups"], **(results or {})}
         states: dict[str, list[str]] = {}
         for name, entry in groups.items():
             states.setdefault(entry["status"], []).append(name)
+        if question.get("leaving"):
+            states["would be removed" if results is None else "removed"] = question["leaving"]
         text = "; ".join(f"{state}: {', '.join(sorted(names))}" for state, names in sorted(states.items()))
         lines.append(f"{host} ({plan['hosts'][host]['engine']}): {text or 'no groups'}")
         lines += [f"  {line}" for line in _gpu_lines(plan["hosts"][host]["groups"])]
@@ -42,18 +45,20 @@ def deploy_lines(plan: Mapping[str, t.Any], asked: Results, applied: Results) ->
 
 
 def _gpu_lines(groups: Sequence[Mapping[str, t.Any]]) -> list[str]:
-    lines = []
+    """What the services that asked for a GPU got; services that got the same share a line."""
+    got: dict[str, list[str]] = {}
     for group in groups:
         for service in group.get("services", ()):
             gpu = service["config"].get("gpu")
-            if gpu is None:
-                continue
-            name = f"{group['name']}/{service['name']}"
-            if service.get("cpu_fallback"):
-                lines.append(f"{name}: on the CPU, as its group allows ({gpu.get('reason', 'no reason known')})")
-            else:
-                lines.append(f"{name}: {gpu.get('stack', 'cpu')} through {gpu.get('mode', 'none')}")
-    return lines
+            if gpu is not None:
+                got.setdefault(_what_it_got(service, gpu), []).append(f"{group['name']}/{service['name']}")
+    return [f"{what}: {', '.join(names)}" for what, names in got.items()]
+
+
+def _what_it_got(service: Mapping[str, t.Any], gpu: Mapping[str, t.Any]) -> str:
+    if service.get("cpu_fallback"):
+        return f"on the CPU, as the group allows ({gpu.get('reason', 'no reason known')})"
+    return f"{gpu.get('stack', 'cpu')} through {gpu.get('mode', 'none')}"
 
 
 def status_lines(status: Results) -> list[str]:

@@ -53,12 +53,23 @@ def test_what_gpu_services_really_got():
         service("plain"),
         service("fast", {"stack": "nvidia", "mode": "cdi"}),
         service("slow", {"stack": "cpu", "reason": "no GPU on this host"}, cpu_fallback=True),
+        service("late", {"stack": "cpu", "reason": "no GPU on this host"}, cpu_fallback=True),
         service("odd", {}),
     )
     assert _report.deploy_lines(wish, {"mainpc": asked(core="changed")}, {})[1:] == [
-        "  core/fast: nvidia through cdi",
-        "  core/slow: on the CPU, as its group allows (no GPU on this host)",
-        "  core/odd: cpu through none",
+        "  nvidia through cdi: core/fast",
+        "  on the CPU, as the group allows (no GPU on this host): core/slow, core/late",
+        "  cpu through none: core/odd",
+    ]
+
+
+def test_groups_that_leave_are_named():
+    question = {"mainpc": {**asked(core="unchanged"), "leaving": ["audio"]}}
+    assert _report.deploy_lines(plan(), question, {"mainpc": None}) == [
+        "mainpc (podman): unchanged: core; would be removed: audio"
+    ]
+    assert _report.deploy_lines(plan(), question, {"mainpc": {}}) == [
+        "mainpc (podman): removed: audio; unchanged: core"
     ]
 
 
