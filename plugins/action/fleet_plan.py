@@ -15,7 +15,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors impor
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import host_variables, plain, run
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose import load_group
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.errors import Errors
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.inventory import VARIABLES
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.inventory import VARIABLES, misspelt
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.plan import make_plan
 
 display = Display()
@@ -66,4 +66,5 @@ def _plan(task_vars: Mapping[str, t.Any], facts_name: str, only: list[str]) -> d
     # A host that failed has left the play: what an earlier run may have kept of it is not trusted.
     reached = set(plain(task_vars["ansible_play_hosts"]))
     facts = {host: plain(hostvars[host].get(facts_name)) for host in inside if host in reached}
-    return {"changed": False, **make_plan(variables, facts, load_group, inside, only)}
+    remarks = misspelt({str(name) for host in variables for name in hostvars[host]})
+    return {"changed": False, **make_plan(variables, facts, load_group, inside, only, remarks)}

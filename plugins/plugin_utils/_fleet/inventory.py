@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import difflib
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -37,6 +38,30 @@ VARIABLES = (
     "inventory_dir",
 )
 """All that a plan reads of a host; nothing else is templated."""
+
+
+PLAYBOOK_VARIABLES = (
+    "container_bootstrap",
+    "container_cache_dir",
+    "container_engine_install",
+    "container_group",
+    "container_remove_volumes",
+    "container_verify_steps",
+)
+"""Further variables of this collection, read by playbooks and roles."""
+
+_PREFIXES = ("container_", "gpu_")
+
+
+def misspelt(names: Collection[str]) -> list[str]:
+    """Warnings for variables that look like one of ours and are none, such as ``container_gruops``."""
+    ours = [name for name in (*VARIABLES, *PLAYBOOK_VARIABLES) if name.startswith(_PREFIXES)]
+    found = []
+    for name in sorted(names):
+        near = difflib.get_close_matches(name, ours, n=1, cutoff=0.85)
+        if name.startswith(_PREFIXES) and name not in ours and near:
+            found.append(f"the variable {name} means nothing here. Did you mean {near[0]}?")
+    return found
 
 
 @dataclass(frozen=True)

@@ -66,10 +66,12 @@ def make_plan(
     load: Loader,
     inside: t.Collection[str],
     only: Sequence[str] = (),
+    remarks: Sequence[str] = (),
 ) -> dict[str, t.Any]:
     """The plan in the form of docs/architecture.md, JSON-able and without secrets.
 
     variables: host → plain values of `inventory.VARIABLES`, for every host of the inventory.
+    remarks: warnings about the inventory that were found before.
     facts: host → what `gpu_facts` returned there. inside: hosts of the limit.
     only: groups that may be changed; empty means all.
     Raises FleetError, or FleetErrors with all that was found.
@@ -95,7 +97,7 @@ def make_plan(
     budgets = vram.budgets(inner, known, claims)
     vram.check_budgets(budgets, errors)
     raise_all(_once(errors))
-    notes += _warnings(fleet, plans)
+    notes = [*remarks, *notes, *_warnings(fleet, plans)]
     selected = [node for plan in plans for node in _nodes(plan) if not only or node[1] in only]
     data = {plan.host.name: _host_data(plan, fleet, selected) for plan in plans}
     order = waves(fleet.graph, selected)
@@ -121,7 +123,9 @@ def _check_only(only: Sequence[str], placements: list[Placement], lost: set[str]
     names = {placement.name for placement in placements}
     for name in only:
         if name not in names | lost:
-            errors.append(InputError(f"no host runs a group «{name}»", "container_group", did_you_mean(name, names)))
+            purpose = "container_group is for one run, with -e; a host's groups are container_groups."
+            mend = f"{did_you_mean(name, names)} {purpose}".strip()
+            errors.append(InputError(f"no host runs a group «{name}»", "container_group", mend))
 
 
 def _fleet(placements: list[Placement], lost: set[str], errors: Errors) -> Fleet:
@@ -152,7 +156,7 @@ def _facts(hosts: list[Host], facts: Mapping[str, t.Any], errors: Errors) -> dic
     known = {}
     for host in hosts:
         with errors.collect():
-            known[host.name] = gpu.read_facts(host.name, facts.get(host.name))
+            known[host.name] = gpu.read_facts(host.name, facts.get(host.name), any(facts.values()))
     return known
 
 

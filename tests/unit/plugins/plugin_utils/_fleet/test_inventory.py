@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.errors import Errors
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.inventory import read_hosts
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.inventory import misspelt, read_hosts
 
 GROUPS = {"container_groups": ["core"]}
 LOCAL = {**GROUPS, "ansible_connection": "local"}
@@ -85,3 +85,11 @@ def test_defaults_and_values():
 def test_secrets_are_not_in_the_repr():
     (host,) = read(a={"container_secrets": {"T": "hunter2hunter2"}})
     assert "hunter2" not in repr(host)
+
+
+def test_a_variable_that_looks_like_one_of_ours():
+    names = {"container_gruops", "container_groups", "container_registry", "gpu_reserv", "gpu_fleet_facts", "groups"}
+    assert misspelt(names) == [
+        "the variable container_gruops means nothing here. Did you mean container_groups?",
+        "the variable gpu_reserv means nothing here. Did you mean gpu_reserve?",
+    ]
