@@ -112,8 +112,8 @@ class DockerEngine:
                 if not any(entry.name == network.name and entry.labels == labels for entry in seen):
                     raise
 
-    def _post(self, path: str, body: dict[str, t.Any]) -> t.Any:
-        return self._client._result(self._client._post_json(self._client._url(path), data=body), True)
+    def _post(self, path: str, body: dict[str, t.Any], query: dict[str, str] | None = None) -> t.Any:
+        return self._client._result(self._client._post_json(self._client._url(path), data=body, params=query), True)
 
     def remove_network(self, name: str) -> None:
         self._remove(f"network {name}", lambda: self._client.remove_network(name))
@@ -142,7 +142,9 @@ class DockerEngine:
     def create_container(self, config: ContainerConfig, labels: dict[str, str], bind_sources: dict[str, str]) -> str:
         body = arguments_of.create_container(config, labels, bind_sources, self._api)
         with self._asking(f"container {config.name}"):
-            made = self._client.create_container_from_config(body, config.name, config.platform or None)
+            # Not create_container_from_config: python3-docker of Debian 12 (5.0.3) knows no platform there.
+            wanted = {"name": config.name, **({"platform": config.platform} if config.platform else {})}
+            made = self._post("/containers/create", body, wanted)
             try:
                 for attachment in arguments_of.later_networks(config, self._api):
                     request = {"Container": made["Id"], "EndpointConfig": arguments_of.endpoint(attachment)}
@@ -198,7 +200,8 @@ class DockerEngine:
             stream = self._client.exec_start(exec_id, stream=True)
             output, ended = _read(stream, timeout)
             if not ended:
-                with contextlib.suppress(docker.errors.DockerException, OSError):
+                # ValueError: up to 5.0 the SDK's stream is a plain generator, which the reading thread is still in.
+                with contextlib.suppress(docker.errors.DockerException, OSError, ValueError):
                     stream.close()
                 return 124, f"{output}no answer within {timeout:g} s"
             return self._exit_status(exec_id), output
