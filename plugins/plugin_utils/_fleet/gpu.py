@@ -17,14 +17,19 @@ from .placement import Placement
 NO_GPU = access.AccessPlan(GpuRequest(stack="cpu", mode="none", reason="no GPU is asked for"))
 
 
-def read_facts(host: str, result: t.Any) -> GpuHost:
-    """Facts from the registered result of `gpu_facts`. Raises InputError for a host that gave none."""
+def read_facts(host: str, result: t.Any, any_host: bool = True) -> GpuHost:
+    """Facts from the registered result of `gpu_facts`. Raises InputError for a host that gave none.
+
+    any_host: whether any host of the play has such a result; where none has, the task itself is likely missing.
+    """
     gpu = result.get("gpu") if isinstance(result, dict) else None
     if not isinstance(gpu, dict):
         raise InputError(
             "this host is inside the limit but gave no facts (it could not be reached, or gpu_facts failed)",
             host,
-            f"Bring it up, or leave it out with «-l '!{host}'».",
+            f"Bring it up, or leave it out with «-l '!{host}'»."
+            if any_host
+            else "Bring it up; in a play of your own, run gpu_facts first and register it as gpu_fleet_facts.",
         )
     return GpuHost.from_dict(gpu)
 

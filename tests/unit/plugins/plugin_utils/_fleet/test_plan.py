@@ -91,7 +91,8 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
     "container_group names no group": (
         World({"core": one()}, {"container_groups": ["core"]}, only=("cor",)),
         [
-            "container_group: no host runs a group «cor». Did you mean «core»?",
+            "container_group: no host runs a group «cor». Did you mean «core»? "
+            "container_group is for one run, with -e; a host's groups are container_groups.",
         ],
     ),
     "a need that no host runs": (
@@ -255,6 +256,13 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
         [
             "mainpc: groups/app.yml:2:3: services.web: the container name web is taken by mainpc: "
             "groups/core.yml:2:3: services.web. Leave container_name out.",
+        ],
+    ),
+    "no host with facts": (
+        World({"core": one()}, {"container_groups": ["core"]}, facts={"mainpc": None, "pc2": None}, inside=("mainpc",)),
+        [
+            "mainpc: this host is inside the limit but gave no facts (it could not be reached, or gpu_facts failed). "
+            "Bring it up; in a play of your own, run gpu_facts first and register it as gpu_fleet_facts.",
         ],
     ),
     "a host without facts": (
@@ -576,7 +584,7 @@ def test_no_secret_value_is_in_an_error(tmp_path):
     with pytest.raises(FleetErrors) as raised:
         world.plan(tmp_path)
     assert len(raised.value.errors) == 2
-    told = json.dumps([error.to_dict() for error in raised.value.errors]) + str(raised.value)
+    told = json.dumps([vars(error) for error in raised.value.errors]) + str(raised.value)
     assert SECRET not in told
     assert FILE_SECRET not in told
 
