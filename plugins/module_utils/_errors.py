@@ -11,6 +11,8 @@ traceback.
 
 from __future__ import annotations
 
+import os
+
 
 class FleetError(Exception):
     """Something a user can mend.
@@ -30,9 +32,6 @@ class FleetError(Exception):
         text = f"{self.path}: {self.message}" if self.path else self.message
         return f"{text.rstrip('.')}. {self.mend}" if self.mend else text
 
-    def to_dict(self) -> dict[str, str]:
-        return {"message": self.message, "path": self.path, "mend": self.mend}
-
 
 class InputError(FleetError):
     """A file, variable or argument of the user's is wrong; nothing was changed."""
@@ -48,6 +47,23 @@ class FleetErrors(FleetError):
     def __init__(self, errors: list[FleetError]) -> None:
         self.errors = tuple(errors)
         super().__init__("\n".join(str(error) for error in self.errors))
+
+
+def message(error: FleetError, several: str = "") -> str:
+    """All of an error in words: one as it is, several as a numbered list. `several` is said of them in its first line."""
+    texts = [str(each) for each in (error.errors if isinstance(error, FleetErrors) else (error,))]
+    if len(texts) == 1:
+        return texts[0]
+    width = len(str(len(texts)))
+    lines = [f"{number:>{width}}. {text}" for number, text in enumerate(texts, start=1)]
+    return "\n".join([f"{len(texts)} errors{several}:", *lines])
+
+
+def make_room(error: OSError) -> str:
+    """How a mend begins where a directory of ours cannot be written."""
+    if isinstance(error, PermissionError) and os.geteuid() != 0:
+        return "Set ansible_become: true"
+    return "Make room or rights there"
 
 
 def raise_all(errors: list[FleetError]) -> None:

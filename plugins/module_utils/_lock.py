@@ -11,7 +11,7 @@ import os
 import time
 import typing as t
 
-from ._errors import EngineError
+from ._errors import EngineError, make_room
 
 _PAUSE = 0.5
 
@@ -39,7 +39,7 @@ def _open(path: str) -> int:
         raise EngineError(
             f"the lock cannot be made: {error.strerror}",
             path,
-            "Make room or rights there, or choose another directory (container_state_dir, container_cache_dir).",
+            f"{make_room(error)}, or choose another directory (container_state_dir, container_cache_dir).",
         ) from error
 
 

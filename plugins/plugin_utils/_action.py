@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ansible.errors import AnsibleError
 
-from ..module_utils._errors import FleetError, FleetErrors, InputError
+from ..module_utils._errors import FleetError, InputError, message
 
 Result = dict[str, t.Any]
 
@@ -25,18 +25,7 @@ def run(step: Callable[[], Result]) -> Result:
 
 def failed(error: FleetError) -> Result:
     """The result of a task that failed with this error; `msg` says all of it, because that is what Ansible prints."""
-    found = error.errors if isinstance(error, FleetErrors) else (error,)
-    return {"failed": True, "changed": False, "msg": message(found)}
-
-
-def message(errors: Iterable[FleetError]) -> str:
-    """One error as it is, several as a numbered list."""
-    texts = [str(error) for error in errors]
-    if len(texts) == 1:
-        return texts[0]
-    width = len(str(len(texts)))
-    lines = [f"{number:>{width}}. {text}" for number, text in enumerate(texts, start=1)]
-    return "\n".join([f"{len(texts)} errors; nothing was changed:", *lines])
+    return {"failed": True, "changed": False, "msg": message(error, "; nothing was changed")}
 
 
 def host_variables(hostvars: Mapping[str, t.Any], host: str, names: Iterable[str]) -> dict[str, t.Any]:

@@ -18,7 +18,7 @@ import tarfile
 import tempfile
 import typing as t
 
-from .._errors import EngineError, InputError
+from .._errors import EngineError, InputError, make_room
 from .config import STAGED, ContainerConfig, SecretFile
 
 _KEY_BYTES = 32
@@ -33,7 +33,7 @@ def writing(state_dir: str) -> t.Iterator[None]:
         raise EngineError(
             f"the state directory cannot be written: {error.strerror or error}",
             error.filename if isinstance(error.filename, str) else state_dir,
-            f"Make room or rights there ({state_dir}), or choose another with container_state_dir.",
+            f"{make_room(error)} ({state_dir}), or choose another with container_state_dir.",
         ) from error
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import FleetError, FleetErrors
+from .._errors import FleetError, message
 
 
 def run_module(module: t.Any, function: t.Callable[[t.Any], dict[str, t.Any]]) -> None:
@@ -15,14 +15,12 @@ def run_module(module: t.Any, function: t.Callable[[t.Any], dict[str, t.Any]]) -
 
     module: an AnsibleModule. function returns the result (``changed`` defaults to
     False); a result with ``failed: True`` and ``msg`` fails with everything it holds.
-    A FleetError fails with ``msg`` and ``errors``, a list of {message, path, mend}.
+    A FleetError fails with ``msg``, which says all of it.
     """
     try:
         result = function(module)
-    except FleetErrors as error:
-        module.fail_json(msg=str(error), errors=[each.to_dict() for each in error.errors])
     except FleetError as error:
-        module.fail_json(msg=str(error), errors=[error.to_dict()])
+        module.fail_json(msg=message(error))
     else:
         result.setdefault("changed", False)
         if result.pop("failed", False):

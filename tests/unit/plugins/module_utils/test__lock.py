@@ -61,3 +61,15 @@ def test_a_place_that_takes_no_file_is_named(tmp_path):
     with refused as caught, _lock.locked(os.path.join(str(tmp_path), "file", "pc.lock")):
         pass
     assert "container_cache_dir" in caught.value.mend
+
+
+def test_without_rights_the_mend_is_to_become_root(tmp_path, monkeypatch):
+    def refuse(*_arguments, **_keywords):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "makedirs", refuse)
+    for user, mend in ((1000, "Set ansible_become: true"), (0, "Make room or rights there")):
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        with pytest.raises(EngineError) as raised, _lock.locked(str(tmp_path / "state" / "pc.lock")):
+            pass
+        assert raised.value.mend.startswith(mend)
