@@ -20,9 +20,15 @@ from .resolve import Wanted
 from .stage import bind_sources
 
 LOG_LINES = 20
+_LOG_HEADER = "\n  last log lines of "
+_CHECK_SAID = ("its health check fails", "the last check")
 _MAX_ENDINGS = 3
 _MAX_DOWN = 5.0
 """A container that its restart policy brings back is given up after so many endings, or so many seconds down."""
+
+_IN_USE = "address already in use"
+_PORTS_FREE_AFTER = 3.0
+"""Seconds in which ports of a container that was stopped have to be free."""
 
 
 class NotReady(FleetError):
@@ -49,6 +55,8 @@ class Place:
     """Containers that could not stand by, because their network was made anew."""
     made_way: set[Key] = field(default_factory=set)
     """Services whose container stands by already, because another one takes over its port, address or name."""
+    _freed: set[tuple[int | None, str]] = field(default_factory=set)
+    """(host port, protocol) that containers put aside by this run held."""
     # Many containers are brought up at once, but an engine that makes more than a few at the same time gets slower.
     _slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(6))
 
@@ -76,9 +84,26 @@ class Place:
 
     def _create(self, config: ContainerConfig, labels: dict[str, str]) -> None:
         self.engine.create_container(config, labels, bind_sources(self.state_dir, self.host, config))
-        self.engine.start_container(config.name)
+        self._start(config)
+
+    def _start(self, config: ContainerConfig) -> None:
+        """Start what takes over the ports of one that was put aside, if need be when those are really free.
+
+        A container that Podman just starts again holds its ports for a moment after it was stopped.
+        """
+        deadline = time.monotonic() + _PORTS_FREE_AFTER
+        while True:
+            try:
+                return self.engine.start_container(config.name)
+            except EngineError as error:
+                theirs = {(port.host, port.protocol) for port in config.ports} & self._freed
+                if not theirs or _IN_USE not in error.message or time.monotonic() >= deadline:
+                    raise
+            time.sleep(0.2)
 
     def _put_aside(self, key: Key, current: ObservedContainer, grace: float) -> None:
+        before = deployed_config(current)
+        self._freed.update((port.host, port.protocol) for port in (before.ports if before else ()) if port.host)
         self.engine.stop_container(current.name, grace)
         if key in self.retired or current.state in NEVER_STARTED:
             # A killed run put the good one aside already, or made this one: it never was good.
@@ -131,7 +156,11 @@ class Place:
         name = self.retired.pop(key, None)
         if name is not None:
             self.engine.rename_container(name + PREVIOUS, name)
-            self.engine.start_container(name)
+            config = deployed_config(self.owned.previous.get(key) or self.owned.current[key])
+            if config is None:
+                self.engine.start_container(name)
+            else:
+                self._start(config)
             return True
         before = self.removed.pop(key, None)
         config = deployed_config(before) if before is not None else None
@@ -185,9 +214,11 @@ def wait_healthy(engine: Engine, wanted: Wanted, patience: Patience) -> None:
     answer, pause = "it was never asked", 0.1
     while True:
         container = _there(engine, wanted)
-        life.see(container.state == "running", patience.clock())
+        life.see(container, patience.clock())
+        if life.keeps_ending:
+            raise _not_ready(engine, wanted, life.ending(container))
         if not life.runs:
-            if _is_final_exit(wanted, container) or life.is_hopeless(patience.clock()):
+            if _is_final_exit(wanted, container) or life.is_down_for_long(patience.clock()):
                 raise _not_ready(engine, wanted, life.ending(container))
         else:
             health = engine.check_health(wanted.config.name, checked) if asks else None
@@ -212,21 +243,30 @@ class _Life:
     def __init__(self, now: float) -> None:
         self.begin = self.since = now
         self.runs = True
+        self.started_at = ""
         self.endings = 0
 
-    def see(self, runs: bool, now: float) -> None:
-        if runs == self.runs:
-            return
-        self.runs, self.since = runs, now
-        self.endings += not runs
+    def see(self, container: ObservedContainer, now: float) -> None:
+        runs, started_at = container.state == "running", container.started_at
+        # Podman starts one that ended again within milliseconds: it runs at every look, but never for long.
+        another = runs and self.runs and "" != self.started_at != started_at
+        if runs != self.runs or another:
+            self.since = now
+            self.endings += another or not runs
+        self.runs, self.started_at = runs, started_at
 
-    def is_hopeless(self, now: float) -> bool:
-        """Its restart policy had chances enough; one look can miss short lives, so being down for long counts too."""
-        return self.endings >= _MAX_ENDINGS or now - self.since >= _MAX_DOWN
+    @property
+    def keeps_ending(self) -> bool:
+        """Its restart policy had chances enough."""
+        return self.endings >= _MAX_ENDINGS
+
+    def is_down_for_long(self, now: float) -> bool:
+        """One look can miss short lives, so being down for long counts too."""
+        return now - self.since >= _MAX_DOWN
 
     def ending(self, container: ObservedContainer) -> str:
         status = "" if container.exit_code is None else f" (exit status {container.exit_code})"
-        return f"it ended{status}" if self.endings < _MAX_ENDINGS else f"it keeps ending{status}"
+        return f"it keeps ending{status}" if self.keeps_ending else f"it ended{status}"
 
 
 def _there(engine: Engine, wanted: Wanted) -> ObservedContainer:
@@ -249,12 +289,19 @@ def _grace(check: Healthcheck | None) -> float:
     return check.start_period + check.retries * (check.interval + check.timeout)
 
 
+def headline(message: str) -> str:
+    """The line of an error that says most: of what a health check wrote the last one (a traceback ends with its cause)."""
+    first, *more = message.partition(_LOG_HEADER)[0].strip().splitlines()
+    head, _colon, _answer = first.partition(": ")
+    return f"{head}: {more[-1].strip()}" if more and head.endswith(_CHECK_SAID) else first
+
+
 def _not_ready(engine: Engine, wanted: Wanted, what: str) -> NotReady:
     try:
         tail = engine.logs(wanted.config.name, LOG_LINES).strip()
     except EngineError as error:
         tail = f"(no log: {error})"
-    log = f"\n  last log lines of {wanted.config.name}:\n" + "\n".join(
+    log = f"{_LOG_HEADER}{wanted.config.name}:\n" + "\n".join(
         f"    {line}" for line in (tail or "(it wrote nothing)").splitlines()
     )
     return NotReady(f"{what}{log}", f"{wanted.group}/{wanted.service.name}")

@@ -20,7 +20,7 @@ from .._engine.base import ObservedContainer, ObservedNetwork
 from .._errors import FleetError
 from . import labels as names
 from .actions import CHANGING, CHECK, KEEP, Action, GroupActions
-from .bring_up import Cancelled, Patience, Place, wait_completed, wait_healthy
+from .bring_up import Cancelled, Patience, Place, headline, wait_completed, wait_healthy
 from .elsewhere import Elsewhere
 from .order import COMPLETED, HEALTHY, STARTED, Key, Wait, waits
 from .owned import dependents_first, deployed_network, stop_grace, with_sharers
@@ -219,7 +219,7 @@ class Run:
             end = "done"
         except FleetError as error:
             end, text = "failed", str(error)
-            self.emit("failed", *key, text=error.message.splitlines()[0])
+            self.emit("failed", *key, text=headline(error.message))
         except Cancelled:
             pass
         except BaseException as error:

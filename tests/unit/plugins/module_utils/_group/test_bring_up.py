@@ -24,6 +24,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.bring_
     NotReady,
     Patience,
     Place,
+    headline,
     wait_completed,
     wait_healthy,
 )
@@ -205,6 +206,27 @@ CHECKED = Healthcheck(("CMD", "true"), interval=5.0, timeout=5.0, retries=2, sta
 def entry(restart="no", check=CHECKED, settle=1.0):
     found = wanted(group("core", service("a", restart=restart, healthcheck=check)))[KEY]
     return replace(found, service=replace(found.service, settle=settle))
+
+
+TRACEBACK = 'Traceback (most recent call last):\n  File "check.py", line 1\nConnectionRefusedError: refused\n'
+LOG = "\n  last log lines of core-a-1:\n    Listening on 7000"
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        (f"its health check fails: {TRACEBACK}{LOG}", "its health check fails: ConnectionRefusedError: refused"),
+        (
+            f"it did not become healthy in time; the last check: {TRACEBACK}{LOG}",
+            "it did not become healthy in time; the last check: ConnectionRefusedError: refused",
+        ),
+        (f"its health check fails: port 7000 is closed{LOG}", "its health check fails: port 7000 is closed"),
+        (f"it ended (exit status 1){LOG}", "it ended (exit status 1)"),
+        ("podman refused: no space\nmore words of it", "podman refused: no space"),
+    ],
+)
+def test_the_headline_of_an_error(message, line):
+    assert headline(message) == line
 
 
 def test_healthy_at_once():
