@@ -72,7 +72,7 @@ def plan_images(specs: t.Iterable[ImageSpec], images: t.Sequence[ObservedImage])
             result.extend(base for base in _plan_bases(spec, images) if base not in result)
             result.append(Done(named, "built", state.reason, key=spec.key, context_needed=True))
         else:
-            _refuse_never(spec)
+            _refuse_pull(spec, state)
             result.append(Done(named, "pulled", state.reason, key=spec.key))
     return result
 
@@ -137,7 +137,7 @@ class Stager:
         return Done(state.reference, "tagged" if missing else "present", reason, key=spec.key)
 
     def _pull(self, spec: ImageSpec, before: ImageState) -> Done:
-        _refuse_never(spec)
+        _refuse_pull(spec, before)
         started = time.monotonic()
         self.events({"event": "pull", "image": spec.repository})
         try:
@@ -268,12 +268,18 @@ def _missing_tags(spec: ImageSpec, state: ImageState, images: t.Iterable[Observe
     return [tag for tag in spec.tags if image and tag not in image.tags]
 
 
-def _refuse_never(spec: ImageSpec) -> None:
+def _refuse_pull(spec: ImageSpec, state: ImageState) -> None:
     if spec.pull_policy == "never":
         raise EngineError(
             f"{spec.repository} is not on this engine, and its pull_policy is never",
             _place(spec, "image"),
             "Load it by hand, or set pull_policy: missing.",
+        )
+    if spec.repository.startswith("localhost/") and not state.present:
+        raise EngineError(
+            f"{spec.repository} is not on this engine, and localhost/ is no registry",
+            _place(spec, "image"),
+            "Build or load it, or give the service a build.",
         )
 
 

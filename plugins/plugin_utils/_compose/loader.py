@@ -88,6 +88,8 @@ def _hint(error: yaml.MarkedYAMLError) -> str:
         return "Keep one group in a file; remove the `---`."
     if "mapping values are not allowed" in (error.problem or ""):
         return "Check the indentation, or quote the value that contains a colon."
+    if "<block end>" in (error.problem or ""):
+        return "Check the indentation of this line against the lines above."
     return ""
 
 

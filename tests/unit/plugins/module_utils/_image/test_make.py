@@ -230,6 +230,15 @@ def test_never_is_refused(stage) -> None:
         plan_images([never], ())
 
 
+def test_localhost_is_no_registry(stage) -> None:
+    engine, ours = FakeEngine(), replace(REDIS, repository="localhost/x:1")
+    with pytest.raises(EngineError, match="localhost/x:1 is not on this engine, and localhost/ is no registry"):
+        stage(engine, ours)
+    with pytest.raises(EngineError, match="Build or load it"):
+        plan_images([ours], ())
+    assert engine.calls == []
+
+
 def test_all_errors_are_told_and_the_rest_is_staged(stage) -> None:
     engine = FakeEngine(BASE)
     with pytest.raises(FleetError) as caught:

@@ -45,6 +45,12 @@ CASES = [
         "another document. Keep one group in a file; remove the `---`.",
     ),
     Case(
+        "a key between two levels",
+        "services:\n  web:\n    image: i\n   ports: [a]\n",
+        "core.yml:4:4: this is not valid YAML: while parsing a block mapping, expected <block end>, but found "
+        "'<block mapping start>'. Check the indentation of this line against the lines above.",
+    ),
+    Case(
         "an alias without its anchor",
         "services: {web: *nowhere}\n",
         "core.yml:1:17: this is not valid YAML: found undefined alias 'nowhere'",
