@@ -16,7 +16,7 @@ from .._engine.base import Observed, ObservedContainer
 from .._errors import FleetError, InputError
 from . import labels as names
 from .actions import CREATE, RECREATE, START, GroupActions
-from .config import Group, Link, Port
+from .config import Group, Link, Port, VolumeConfig
 from .links import wait_for
 from .order import Key
 from .owned import PREVIOUS, Owned, deployed_config, is_marker, owner
@@ -94,6 +94,39 @@ def objects(groups: t.Iterable[Group], owned: Owned, observed: Observed, adopt: 
                         )
                     )
     return errors
+
+
+def renamed_volumes(plans: t.Sequence[GroupActions], groups: t.Iterable[Group], owned: Owned) -> list[FleetError]:
+    """A volume is not made empty while its group has its data under another name.
+
+    The names of a group change when a second local host joins the inventory (they take the host's name), or by hand.
+    groups: all of this host; what any of them names is in its place.
+    """
+    named = {volume.name for group in groups for volume in group.volumes}
+    errors: list[FleetError] = []
+    for plan in plans:
+        for volume in plan.volumes:
+            before = sorted(
+                name
+                for name, mine in owned.volumes.items()
+                if name not in named
+                and mine.labels.get(names.GROUP) == plan.group.name
+                and mine.labels.get(names.COMPOSE_VOLUME) == volume.key
+            )
+            if before:
+                errors.append(_renamed(plan.group.name, volume, before))
+    return errors
+
+
+def _renamed(group: str, volume: VolumeConfig, before: list[str]) -> FleetError:
+    return InputError(
+        f"volume {', '.join(before)} of this group has the data; "
+        f"the plan now calls it {volume.name}, which does not exist",
+        f"{group}: volumes.{volume.key}",
+        f"Name it in the group file: volumes: {{{volume.key}: {{name: {before[0]}}}}}. Or create {volume.name} by hand, "
+        f"with a copy of the data if it is needed, and declare it: "
+        f"volumes: {{{volume.key}: {{name: {volume.name}, external: true}}}}.",
+    )
 
 
 def ports(

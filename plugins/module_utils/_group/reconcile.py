@@ -143,6 +143,7 @@ def _preflight(
 ) -> list[FleetError]:
     selected = request.selected()
     errors = preflight.objects(selected, owned, observed, request.adopt)
+    errors += preflight.renamed_volumes(plans, request.groups, owned)
     errors += preflight.needed_groups(request.groups, {group.name for group in selected}, owned)
     errors += preflight.outside_links(selected)
     if request.local:

@@ -119,6 +119,52 @@ def test_objects_of_others_under_our_names():
     assert objects(CORE, deployed(CORE)) == [], "our own are fine"
 
 
+def volume(name: str, key: str = "data", group: str = "core", host: str = HOST) -> ObservedVolume:
+    return ObservedVolume(
+        name,
+        {names.SCHEMA: "1", names.HOST: host, names.GROUP: group, names.CONFIG: "x", names.COMPOSE_VOLUME: key},
+    )
+
+
+def renamed(*there: ObservedVolume, wish: VolumeConfig | None = None, other: VolumeConfig | None = None):
+    wishes = [replace(CORE, volumes=(wish or VolumeConfig("pc-core_data", "data"),))]
+    wishes += [group("other", volumes=(other,))] if other else []
+    observed = Observed(volumes=there)
+    plans = plan_groups(wishes[:1], wanted(*wishes), owned_by(HOST, observed), observed)
+    return [str(error) for error in preflight.renamed_volumes(plans, wishes, owned_by(HOST, observed))]
+
+
+def test_no_empty_volume_is_made_where_the_data_has_another_name():
+    assert renamed(volume("core_data")) == [
+        "core: volumes.data: volume core_data of this group has the data; "
+        "the plan now calls it pc-core_data, which does not exist. "
+        "Name it in the group file: volumes: {data: {name: core_data}}. "
+        "Or create pc-core_data by hand, with a copy of the data if it is needed, and declare it: "
+        "volumes: {data: {name: pc-core_data, external: true}}."
+    ]
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        (),
+        (volume("core_data", key="cache"),),
+        (volume("core_data", group="shop"),),
+        (volume("core_data", host="pc2"),),
+        (volume("core_data"), volume("pc-core_data")),
+        (ObservedVolume("core_data", {names.COMPOSE_VOLUME: "data"}),),
+    ],
+    ids=["nothing", "another key", "another group", "another host's", "both are there", "somebody else's"],
+)
+def test_a_volume_that_is_new_is_made(there):
+    assert renamed(*there) == []
+
+
+def test_a_volume_that_is_named_or_external_is_no_loss():
+    assert renamed(volume("core_data"), wish=VolumeConfig("pc-core_data", "data", external=True)) == []
+    assert renamed(volume("core_data"), other=VolumeConfig("core_data", "shared")) == []
+
+
 # --- ports, on real sockets -----------------------------------------------------------------------------------------
 
 

@@ -75,6 +75,20 @@ def actions(result: dict) -> list[tuple[str, str]]:
     return [(entry["action"], f"{entry['group']}/{entry['service']}") for entry in result["actions"]]
 
 
+def with_volume(name: str) -> Group:
+    return replace(CORE, volumes=(VolumeConfig(name, "data"),))
+
+
+def test_a_group_whose_volume_was_renamed_is_left_as_it_runs(host):
+    """As when a second local host joins the inventory: the database must not come up on an empty volume."""
+    host.run(with_volume("core_data"))
+    for check in (True, False):
+        with pytest.raises(FleetError, match="volume core_data of this group has the data"):
+            host.run(with_volume("mainpc-core_data"), check=check)
+        assert host.engine.changes() == []
+    assert not host.run(with_volume("core_data"))["changed"]
+
+
 # --- the ordinary life of a group -------------------------------------------------------------------------------
 
 
