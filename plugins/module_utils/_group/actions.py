@@ -33,6 +33,8 @@ NEVER_STARTED = ("created", "configured", "initialized")
 """States of a container whose run was killed before it started. A start that was cut off may have left helpers of
 the engine behind that hold its ports (seen with Podman 4.3 and conmon), so it is made anew. Nothing is lost."""
 
+_LEFT = "not in the plan any more (left the group file, or its profile is not active)"
+
 CHANGING = (CREATE, START, RESTART, RECREATE, REMOVE)
 
 
@@ -115,7 +117,7 @@ def _plan_group(
             action = decide(wanted[key], owned.current.get(key), key[1] in good_services, renewed, key in lost)
             services[key] = _with_dependencies(action, wanted[key], services)
     removals = tuple(
-        Action(REMOVE, *key, name=container.name, reason="no longer in the group file")
+        Action(REMOVE, *key, name=container.name, reason=_LEFT)
         for key, container in sorted(owned.current.items())
         if key[0] == group.name and key not in wanted
     ) + tuple(

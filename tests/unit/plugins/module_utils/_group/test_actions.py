@@ -154,7 +154,7 @@ def test_what_left_the_file_and_what_is_one_too_many_goes():
     second = replace(seen.containers[0], name="by-hand", id="other")
     result = plan(replace(CORE, services=CORE.services[:1]), replace(seen, containers=(*seen.containers, second)))
     assert [(each.kind, each.name, each.reason) for each in result.removals] == [
-        (REMOVE, "core-b-1", "no longer in the group file"),
+        (REMOVE, "core-b-1", "not in the plan any more (left the group file, or its profile is not active)"),
         (REMOVE, "by-hand", "a second container of this service"),
     ]
 
