@@ -35,6 +35,11 @@ class ObservedContainer:
     """Names of the networks it is attached to (sorted)."""
     ports: tuple[tuple[str, int, str], ...] = ()
     """(host address, host port, protocol) that it publishes now."""
+    started_at: str = ""
+    """Which of its lives it is in, in the engine's own words: fit for comparing two looks at one container, no more.
+
+    Filled by `Engine.container` for one that runs; empty where nobody asked.
+    """
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import os
 import shutil
 import threading
@@ -98,7 +99,17 @@ class DockerEngine:
         with self._asking(f"container {name}"):
             # The filter is a regular expression over names with a leading slash.
             found = self._client.containers(all=True, filters={"name": "^/" + name.replace(".", "[.]") + "$"})
-        return next((seen for seen in map(parse.container, found) if seen.name == name), None)
+            seen = next((entry for entry in map(parse.container, found) if entry.name == name), None)
+            if seen is None or seen.state != "running":
+                return seen
+            # The list does not say when a container was started.
+            try:
+                state = self._client.inspect_container(seen.id).get("State") or {}
+            except docker.errors.APIError as error:
+                if self._gone(error):
+                    return None
+                raise
+        return dataclasses.replace(seen, started_at=state.get("StartedAt") or "")
 
     # -- networks and volumes
 

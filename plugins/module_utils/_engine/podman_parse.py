@@ -46,7 +46,13 @@ def container(entry: dict[str, t.Any]) -> ObservedContainer:
         labels=dict(entry.get("Labels") or {}),
         networks=tuple(sorted(entry.get("Networks") or ())),
         ports=_ports(entry.get("Ports") or ()) if state == "running" else (),
+        started_at=_life(entry) if state == "running" else "",
     )
+
+
+def _life(entry: dict[str, t.Any]) -> str:
+    """StartedAt counts whole seconds, and a life can be shorter; each has a process of its own."""
+    return f"{entry.get('StartedAt')} {entry['Pid']}" if entry.get("Pid") else ""
 
 
 def _ports(entries: t.Iterable[dict[str, t.Any]]) -> tuple[tuple[str, int, str], ...]:

@@ -56,7 +56,7 @@ class Place:
     made_way: set[Key] = field(default_factory=set)
     """Services whose container stands by already, because another one takes over its port, address or name."""
     _freed: set[tuple[int | None, str]] = field(default_factory=set)
-    """(host port, protocol) that containers put aside by this run held."""
+    """(host port, protocol) that containers held which this run stopped."""
     # Many containers are brought up at once, but an engine that makes more than a few at the same time gets slower.
     _slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(6))
 
@@ -72,8 +72,8 @@ class Place:
             if action.kind == START and current is not None:
                 self.engine.start_container(current.name)
             elif action.kind == RESTART and current is not None:
-                self.engine.stop_container(current.name, grace)
-                self.engine.start_container(current.name)
+                self._stop(current, grace)
+                self._start(wanted.config)
             elif action.kind in (CREATE, RECREATE):
                 if current is not None and action.key not in self.removed and action.key not in self.made_way:
                     self._put_aside(action.key, current, grace)
@@ -87,7 +87,7 @@ class Place:
         self._start(config)
 
     def _start(self, config: ContainerConfig) -> None:
-        """Start what takes over the ports of one that was put aside, if need be when those are really free.
+        """Start; where it takes over the ports of one that this run stopped, as soon as those are really free.
 
         A container that Podman just starts again holds its ports for a moment after it was stopped.
         """
@@ -101,10 +101,13 @@ class Place:
                     raise
             time.sleep(0.2)
 
-    def _put_aside(self, key: Key, current: ObservedContainer, grace: float) -> None:
-        before = deployed_config(current)
-        self._freed.update((port.host, port.protocol) for port in (before.ports if before else ()) if port.host)
+    def _stop(self, current: ObservedContainer, grace: float) -> None:
+        config = deployed_config(current)
+        self._freed.update((port.host, port.protocol) for port in (config.ports if config else ()) if port.host)
         self.engine.stop_container(current.name, grace)
+
+    def _put_aside(self, key: Key, current: ObservedContainer, grace: float) -> None:
+        self._stop(current, grace)
         if key in self.retired or current.state in NEVER_STARTED:
             # A killed run put the good one aside already, or made this one: it never was good.
             self.engine.remove_container(current.name)
@@ -127,7 +130,7 @@ class Place:
         """
         current, standing_by = self.owned.current.get(key), self.retired.pop(key, None)
         if current is not None and key not in self.made_way:
-            self.engine.stop_container(current.name, stop_grace(current))
+            self._stop(current, stop_grace(current))
             self.engine.remove_container(current.name)
         if standing_by is not None:
             self.engine.remove_container(standing_by + PREVIOUS)
@@ -249,11 +252,11 @@ class _Life:
     def see(self, container: ObservedContainer, now: float) -> None:
         runs, started_at = container.state == "running", container.started_at
         # Podman starts one that ended again within milliseconds: it runs at every look, but never for long.
-        another = runs and self.runs and "" != self.started_at != started_at
+        another = runs and self.runs and bool(self.started_at and started_at) and self.started_at != started_at
         if runs != self.runs or another:
             self.since = now
             self.endings += another or not runs
-        self.runs, self.started_at = runs, started_at
+        self.runs, self.started_at = runs, started_at or self.started_at
 
     @property
     def keeps_ending(self) -> bool:

@@ -64,6 +64,14 @@ def test_states(state, status, code, expected):
     assert bool(seen.ports) is (state == "running")
 
 
+def test_every_life_differs_even_within_a_second():
+    """StartedAt alone would not do: Podman 4.3 gives whole seconds."""
+    first, second = ({**RUNNING, "StartedAt": 1795314131, "Pid": pid} for pid in (267, 404))
+    assert parse.container(first).started_at and parse.container(first) == parse.container(dict(first))
+    assert parse.container(first).started_at != parse.container(second).started_at
+    assert parse.container({**first, "State": "exited", "Pid": 0}).started_at == ""
+
+
 def test_empty_lists_are_null():
     seen = parse.container(
         {"Id": "1", "Names": ["x"], "Labels": None, "Networks": None, "Ports": None, "State": "created"}

@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Health
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import bring_up
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.actions import (
     CHECK,
     CREATE,
@@ -28,7 +29,11 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.bring_
     wait_completed,
     wait_healthy,
 )
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import Healthcheck, NetworkConfig
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import (
+    Healthcheck,
+    NetworkConfig,
+    Port,
+)
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.owned import PREVIOUS, owned_by
 
 from .examples import HOST, group, running, service, wanted
@@ -158,11 +163,73 @@ def test_a_removal_is_not_for_a_wanted_container(engine):
         act(place(engine), REMOVE, OLD)
 
 
+BUSY = "podman start: cannot listen on the TCP port: listen tcp4 :7000: bind: address already in use"
+LISTENS = wanted(group("core", service("a", image="agent:1", ports=(Port(7000, 7000),))))[KEY]
+LISTENS_TOO = wanted(group("core", service("a", image="agent:2", ports=(Port(7000, 7000),))))[KEY]
+ELSEWHERE = wanted(group("core", service("a", image="agent:2", ports=(Port(7000, 7001),))))[KEY]
+
+
+def busy_times(engine, times: int, words: str = BUSY) -> None:
+    """The next starts fail."""
+    answers = [EngineError(words)] * times
+    engine.fail_on = lambda call: answers.pop() if call[0] == "start" and answers else None
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    monkeypatch.setattr(bring_up.time, "sleep", lambda seconds: None)
+
+
+@pytest.mark.parametrize("kind", [RECREATE, RESTART])
+def test_ports_of_the_one_put_aside_are_waited_for(engine, at_once, kind):
+    deploy(engine, LISTENS)
+    where = place(engine)
+    busy_times(engine, 2)
+    act(where, kind, LISTENS_TOO)
+    assert engine.containers["core-a-1"].state == "running"
+    assert [call[0] for call in engine.changes()].count("start") == 3
+
+
+def test_on_the_way_back_ports_are_waited_for_too(engine, at_once):
+    deploy(engine, LISTENS)
+    where = place(engine)
+    act(where, RECREATE, LISTENS_TOO)
+    where.take_new_away(KEY)
+    busy_times(engine, 2)
+    assert where.bring_back(KEY) and images(engine) == {"core-a-1": ("agent:1", "running")}
+
+
+@pytest.mark.parametrize(
+    ("new", "words"),
+    [(ELSEWHERE, BUSY), (LISTENS_TOO, "podman start: no space left")],
+    ids=["a port of somebody else", "another reason"],
+)
+def test_what_does_not_pass_is_not_waited_for(engine, at_once, new, words):
+    deploy(engine, LISTENS)
+    where = place(engine)
+    busy_times(engine, 1, words)
+    with pytest.raises(EngineError, match=words):
+        act(where, RECREATE, new)
+
+
+def test_ports_that_stay_busy_are_given_up(engine, monkeypatch):
+    monkeypatch.setattr(bring_up, "_PORTS_FREE_AFTER", 0.3)
+    deploy(engine, LISTENS)
+    where = place(engine)
+    busy_times(engine, 100)
+    with pytest.raises(EngineError, match="address already in use"):
+        act(where, RECREATE, LISTENS_TOO)
+    assert 1 < [call[0] for call in engine.changes()].count("start") < 5
+
+
 # --- waiting --------------------------------------------------------------------------------------------------------
 
 
 class Script:
-    """An engine whose one container shows one state after another; the last one stays."""
+    """An engine whose one container shows one state after another; the last one stays.
+
+    ``running b`` is the second life of one that was «running a» before.
+    """
 
     def __init__(self, *states: str, health: tuple[bool | None, ...] = (None,), exit_code: int | None = None):
         self.states, self.health, self.exit_code = list(states), list(health), exit_code
@@ -172,7 +239,9 @@ class Script:
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
         if state == "gone":
             return None
-        return replace(running(OLD), state=state, exit_code=self.exit_code if state == "exited" else None)
+        state, _space, started_at = state.partition(" ")
+        exit_code = self.exit_code if state == "exited" else None
+        return replace(running(OLD), state=state, exit_code=exit_code, started_at=started_at)
 
     def check_health(self, name, healthcheck=None):
         self.asked += 1
@@ -274,6 +343,23 @@ def test_settling_begins_anew_when_it_was_down():
 
 
 @pytest.mark.parametrize(
+    "between", [(), ("exited",), ("running",)], ids=["no look sees it down", "seen down", "a look that cannot tell"]
+)
+def test_settling_begins_anew_with_every_life(between):
+    settled = Turned(60)
+    wait_healthy(Script("running a"), entry("always", None, settle=5.0), settled)
+    patience = Turned(60)
+    wait_healthy(Script(*["running a"] * 7, *between, "running b"), entry("always", None, settle=5.0), patience)
+    assert patience.passed > settled.passed + 1
+
+
+@pytest.mark.parametrize("settle", [0.5, 1.0, 5.0])
+def test_one_that_ends_between_every_two_looks_without_a_check_is_never_healthy(settle):
+    with pytest.raises(NotReady, match="it keeps ending"):
+        wait_healthy(Script(*(f"running {life}" for life in range(20))), entry("always", None, settle), Turned(60))
+
+
+@pytest.mark.parametrize(
     ("restart", "states", "code", "message"),
     [
         ("no", ("exited",), 3, "it ended (exit status 3)"),
@@ -281,6 +367,8 @@ def test_settling_begins_anew_when_it_was_down():
         ("on-failure:3", ("exited",), 0, "it ended (exit status 0)"),
         ("always", ("exited",), 1, "it ended (exit status 1)"),
         ("always", ("exited", "running") * 2 + ("exited",), 1, "it keeps ending (exit status 1)"),
+        ("always", ("running a", "running b", "running c", "running d"), None, "it keeps ending"),
+        ("always", ("running a", "exited", "running b", "running c", "running d"), 3, "it keeps ending"),
         ("unless-stopped", ("restarting",), None, "it ended"),
         ("always", ("gone",), None, "container core-a-1 disappeared"),
     ],
