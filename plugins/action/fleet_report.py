@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
         def registered(name: str) -> _report.Results:
             return {host: plain(task_vars["hostvars"][host].get(name)) for host in hosts}
 
-        text, failures = report(arguments["about"], plain(arguments["plan"]), registered)
+        text, failures = report(arguments["about"], plain(arguments["plan"]), registered, self._task.check_mode)
         display.display(text)
         result.update({"changed": False, "text": text})
         if failures:
@@ -44,13 +44,15 @@ class ActionModule(ActionBase):
         return result
 
 
-def report(about: str, plan: dict[str, t.Any], registered: t.Callable[[str], _report.Results]) -> tuple[str, list[str]]:
+def report(
+    about: str, plan: dict[str, t.Any], registered: t.Callable[[str], _report.Results], check: bool = False
+) -> tuple[str, list[str]]:
     """The text, and what makes the play fail. `registered` gives the results that the playbooks register, by host."""
     if about == "deploy":
         return "\n".join(_report.deploy_lines(plan, registered("fleet_asked"), registered("fleet_results"))), []
     if about == "status":
         return "\n".join(_report.status_lines(registered("fleet_status"))), []
     if about == "teardown":
-        return "\n".join(_report.teardown_lines(registered("fleet_removed"))), []
+        return "\n".join(_report.teardown_lines(registered("fleet_removed"), check)), []
     verdict = _report.verdict(plan, registered("fleet_verified"))
     return verdict["text"], verdict["failures"]

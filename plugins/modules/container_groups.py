@@ -189,9 +189,15 @@ removed:
   returned: with state=absent
   type: dict
 kept:
-  description: Names of the volumes that were kept.
+  description: Volumes that were kept.
   returned: with state=absent
   type: dict
+  contains:
+    volumes:
+      description: Their names by the engine that has them; an engine without any is left out.
+      type: dict
+      returned: always
+      sample: {podman: [core-services_data]}
 """
 
 import typing as t
@@ -206,6 +212,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.reconc
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.teardown import tear_down
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import from_dict as image_from_dict
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.engines import other_engines
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.events import Events
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
@@ -244,7 +251,7 @@ def _present(module: AnsibleModule, events: Events) -> dict[str, t.Any]:
         check=module.check_mode,
     )
     engine = _engine_to_use(module)
-    return reconcile(request, engine, _other_engines(params["engine"]), events)
+    return reconcile(request, engine, other_engines(params["engine"]), events)
 
 
 def _engine_to_use(module: AnsibleModule) -> Engine | None:
@@ -257,20 +264,9 @@ def _engine_to_use(module: AnsibleModule) -> Engine | None:
         raise
 
 
-def _other_engines(name: str) -> list[Engine]:
-    """The engine that the groups of this host may still run on. One that does not answer runs nothing."""
-    other = "docker" if name == "podman" else "podman"
-    if not is_installed(other):
-        return []
-    try:
-        return [open_engine(other)]
-    except EngineError:
-        return []
-
-
 def _absent(module: AnsibleModule, events: Events) -> dict[str, t.Any]:
     params = module.params
-    engines = _other_engines(params["engine"])
+    engines = other_engines(params["engine"])
     if is_installed(params["engine"]) or params["engine_url"]:
         engines.insert(0, open_engine(params["engine"], params["engine_url"]))
     only = None if params["only"] is None else frozenset(params["only"])

@@ -12,6 +12,7 @@ short_description: Report the observed state of a host's container groups
 version_added: 0.1.0
 description:
   - Lists the containers that belong to an inventory host, with state, health, image, ports and the GPU access that each was given.
+  - Looks at both engines, so that what still runs on the other one is seen too.
   - Can run the health checks now instead of reporting what the engine saw last, and commands inside the containers, such as a link's check.
 author:
   - The gpu_fleet.containers developers (@gpu-fleet)
@@ -117,7 +118,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 services:
-  description: One entry for each container of this host, sorted by group and service.
+  description: One entry for each container of this host on either engine, sorted by group and service.
   returned: always
   type: list
   elements: dict
@@ -128,6 +129,10 @@ services:
       returned: always
     service:
       description: Name of the service.
+      type: str
+      returned: always
+    engine:
+      description: The engine that has it, podman or docker. Not O(engine) for what has not moved there yet.
       type: str
       returned: always
     container:
@@ -165,7 +170,7 @@ links:
   type: list
   elements: dict
 volumes:
-  description: Names of this host's volumes.
+  description: Names of this host's volumes on O(engine).
   returned: always
   type: list
   elements: str
@@ -182,9 +187,14 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.links import ask
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.owned import deployed_config, owned_by
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.owned import (
+    Owned,
+    deployed_config,
+    owned_by,
+)
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.teardown import summary
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.engines import other_engines
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 _LINK_TRIES = 20
@@ -223,25 +233,43 @@ _ARGUMENTS = {
 
 def _run(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
-    engine = open_engine(params["engine"], params["engine_url"])
-    owned = owned_by(params["host"], engine.observe())
-    services = summary(owned)
     with ThreadPoolExecutor(max_workers=8) as pool:
+        (engine, owned), *others = _look(params, pool)
+        found = [(place, seen, entry) for place, seen in ((engine, owned), *others) for entry in summary(seen)]
+        for place, _seen, entry in found:
+            entry["engine"] = place.name
         if params["health"]:
-            checks = {
-                (entry["group"], entry["service"]): deployed_config(owned.current[entry["group"], entry["service"]])
-                for entry in services
-            }
-            list(pool.map(lambda entry: _ask_health(engine, entry, checks), services))
+            list(pool.map(lambda each: _ask_health(*each), found))
         commands = list(pool.map(lambda command: _run_in(engine, owned, command), params["commands"]))
         links = list(pool.map(lambda link: _ask_link(engine, owned, link), params["links"]))
+    services = sorted((entry for _place, _seen, entry in found), key=lambda entry: (entry["group"], entry["service"]))
     return {"services": services, "commands": commands, "links": links, "volumes": sorted(owned.volumes)}
 
 
-def _ask_health(engine: Engine, entry: dict[str, t.Any], configs: dict[tuple[str, str], t.Any]) -> None:
+def _look(params: dict[str, t.Any], pool: ThreadPoolExecutor) -> list[tuple[Engine | None, Owned]]:
+    """The engine that is asked for, then the other one, each with what it has of this host.
+
+    None stands for one that does not answer (that was left, say) while the other has containers of this host.
+    """
+
+    def look(engine: Engine) -> tuple[Engine, Owned]:
+        return engine, owned_by(params["host"], engine.observe())
+
+    others = other_engines(params["engine"])
+    try:
+        engine = open_engine(params["engine"], params["engine_url"])
+    except EngineError:
+        found = list(pool.map(look, others))
+        if not any(owned.current for _engine, owned in found):
+            raise
+        return [(None, Owned()), *found]
+    return list(pool.map(look, [engine, *others]))
+
+
+def _ask_health(engine: Engine, owned: Owned, entry: dict[str, t.Any]) -> None:
     if entry["state"] != "running":
         return
-    config = configs[entry["group"], entry["service"]]
+    config = deployed_config(owned.current[entry["group"], entry["service"]])
     try:
         answer = engine.check_health(entry["container"], config.healthcheck if config else None)
     except EngineError as error:  # it went between the list and the question
@@ -251,9 +279,9 @@ def _ask_health(engine: Engine, entry: dict[str, t.Any], configs: dict[tuple[str
         entry["health_output"] = answer.output.strip()[-400:]
 
 
-def _run_in(engine: Engine, owned: t.Any, command: dict[str, t.Any]) -> dict[str, t.Any]:
+def _run_in(engine: Engine | None, owned: Owned, command: dict[str, t.Any]) -> dict[str, t.Any]:
     container = owned.current.get((command["group"], command["service"]))
-    if container is None or container.state != "running":
+    if engine is None or container is None or container.state != "running":
         return {**command, "rc": None, "output": "the container does not run"}
     try:
         status, output = engine.run_in(container.name, command["argv"], command["timeout"])
@@ -262,7 +290,7 @@ def _run_in(engine: Engine, owned: t.Any, command: dict[str, t.Any]) -> dict[str
     return {**command, "rc": status, "output": output}
 
 
-def _ask_link(engine: Engine, owned: t.Any, link: dict[str, t.Any]) -> dict[str, t.Any]:
+def _ask_link(engine: Engine | None, owned: Owned, link: dict[str, t.Any]) -> dict[str, t.Any]:
     if link["check"]:
         answer = _run_in(engine, owned, {**link, "argv": link["check"], "timeout": _LINK_TIMEOUT})
         return {

@@ -63,13 +63,14 @@ def _what_it_got(service: Mapping[str, t.Any], gpu: Mapping[str, t.Any]) -> str:
 
 def status_lines(status: Results) -> list[str]:
     """One row a container."""
-    rows = [["HOST", "GROUP", "SERVICE", "STATE", "HEALTH", "GPU", "IMAGE", "PORTS"]]
+    rows = [["HOST", "ENGINE", "GROUP", "SERVICE", "STATE", "HEALTH", "GPU", "IMAGE", "PORTS"]]
     for host, result in status.items():
         for entry in (result or {}).get("services", ()):
             gpu = entry.get("gpu")
             rows.append(
                 [
                     host,
+                    entry["engine"],
                     entry["group"],
                     entry["service"],
                     entry["state"],
@@ -82,17 +83,19 @@ def status_lines(status: Results) -> list[str]:
     return table(rows) if len(rows) > 1 else ["nothing of this inventory runs"]
 
 
-def teardown_lines(removed: Results) -> list[str]:
-    """What was removed, and what stays, per host."""
+def teardown_lines(removed: Results, check: bool = False) -> list[str]:
+    """What was removed (in check mode: would be), and what stays, per host."""
     lines = []
     for host, result in removed.items():
         if not result or "removed" not in result:
             continue
         counts = ", ".join(f"{len(names)} {kind}" for kind, names in result["removed"].items())
-        lines.append(f"{host}: removed {counts}")
-        kept = result["kept"]["volumes"]
+        lines.append(f"{host}: {'would remove' if check else 'removed'} {counts}")
+        kept = {engine: ", ".join(names) for engine, names in result["kept"]["volumes"].items()}
         if kept:
-            lines.append(f"  kept volumes: {', '.join(kept)}")
+            on = [f"on {engine}: {names}" for engine, names in sorted(kept.items(), reverse=True)]
+            text = "; ".join(on if len(kept) > 1 else kept.values())
+            lines.append(f"  {'would keep' if check else 'kept'} volumes: {text}")
     return lines
 
 
@@ -102,11 +105,15 @@ def verdict(plan: Mapping[str, t.Any], verified: Results) -> dict[str, t.Any]:
     services = 0
     rows = [["HOST", "LINK", "ADDRESS", "ANSWERED", "P50 ms", "P99 ms"]]
     for host, result in verified.items():
-        there = {(entry["group"], entry["service"]): entry for entry in (result or {}).get("services", ())}
+        engine = plan["hosts"][host]["engine"]
+        found = (result or {}).get("services", ())
+        there = {(entry["group"], entry["service"]): entry for entry in found if entry["engine"] == engine}
+        away = {(entry["group"], entry["service"]): entry for entry in found if entry["engine"] != engine}
         for group in plan["hosts"][host]["groups"]:
             for service in group.get("services", ()):
                 services += 1
-                problem = _problem(there.get((group["name"], service["name"])), service)
+                key = (group["name"], service["name"])
+                problem = _problem(there.get(key), away.get(key), service)
                 if problem:
                     failures.append(f"{host}: {group['name']}/{service['name']}: {problem}")
         for link in (result or {}).get("links", ()):
@@ -121,7 +128,10 @@ def verdict(plan: Mapping[str, t.Any], verified: Results) -> dict[str, t.Any]:
     return {"text": "\n".join(lines), "failures": failures}
 
 
-def _problem(entry: Mapping[str, t.Any] | None, service: Mapping[str, t.Any]) -> str:
+def _problem(entry: Mapping[str, t.Any] | None, away: Mapping[str, t.Any] | None, service: Mapping[str, t.Any]) -> str:
+    """entry: the service on the planned engine; away: on the other one."""
+    if entry is None and away is not None:
+        return f"it runs on {away['engine']}" if away["state"] == "running" else f"it is on {away['engine']}"
     if entry is None:
         return "it is missing"
     if service.get("one_shot"):

@@ -27,13 +27,15 @@ def tear_down(
 ) -> dict[str, t.Any]:
     """Remove this host's groups from every engine given; `only` limits it to the groups it names.
 
-    Returns changed, removed {containers, networks, volumes} and kept {volumes}, all by name.
+    Returns changed, removed {containers, networks, volumes} by name, kept {volumes} as engine → names, and warnings.
     """
     removed: dict[str, list[str]] = {"containers": [], "networks": [], "volumes": []}
-    kept: list[str] = []
+    kept: dict[str, list[str]] = {}
+    known: set[str] = set()
     for engine in engines:
         observed = engine.observe()
         owned = owned_by(host, observed)
+        known |= _groups(owned)
         containers = [
             entry
             for entry in (*owned.current.values(), *owned.previous.values(), *owned.extra)
@@ -55,7 +57,8 @@ def tear_down(
         removed["containers"] += sorted(going)
         removed["networks"] += sorted(networks)
         removed["volumes"] += sorted(volumes) if remove_volumes else []
-        kept += [] if remove_volumes else sorted(volumes)
+        if volumes and not remove_volumes:
+            kept[engine.name] = sorted(volumes)
         if not check:
             _remove_containers(engine, containers, emit)
             for name in networks:
@@ -64,7 +67,23 @@ def tear_down(
                 engine.remove_volume(name)
     if not check and only is None:
         stage.remove_host(state_dir, host)
-    return {"changed": any(removed.values()), "removed": removed, "kept": {"volumes": kept}}
+    return {
+        "changed": any(removed.values()),
+        "removed": removed,
+        "kept": {"volumes": kept},
+        "warnings": _unknown(host, only or frozenset(), known),
+    }
+
+
+def _groups(owned: Owned) -> set[str]:
+    """Names of the groups that anything here belongs to, be it a volume that was kept."""
+    things = (*owned.networks.values(), *owned.volumes.values(), *owned.extra)
+    return owned.groups | {thing.labels.get(names.GROUP, "") for thing in things}
+
+
+def _unknown(host: str, only: frozenset[str], known: set[str]) -> list[str]:
+    there = f"its groups are {', '.join(sorted(known))}" if known else "nothing of it is left there"
+    return [f"{host} has no group {name}; {there}" for name in sorted(only - known)]
 
 
 def _remove_containers(engine: Engine, containers: t.Sequence[ObservedContainer], emit: Emit) -> None:

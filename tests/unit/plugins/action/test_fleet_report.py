@@ -13,7 +13,7 @@ PLAN = {"hosts": {"mainpc": {"engine": "docker", "groups": []}, "pc2": {"engine"
 REGISTERED = {
     "fleet_asked": {"mainpc": {"groups": {"core": {"status": "would change"}}}, "pc2": None},
     "fleet_results": {"mainpc": {"core": {"status": "changed"}}, "pc2": None},
-    "fleet_removed": {"mainpc": {"removed": {"containers": []}, "kept": {"volumes": []}}},
+    "fleet_removed": {"mainpc": {"removed": {"containers": []}, "kept": {"volumes": {}}}},
     "fleet_status": {},
     "fleet_verified": {"mainpc": {"services": [], "links": []}, "pc2": None},
 }
@@ -30,6 +30,11 @@ REGISTERED = {
 )
 def test_each_playbook_has_its_text(about, text):
     assert report(about, PLAN, REGISTERED.__getitem__) == (text, [])
+
+
+def test_a_teardown_in_check_mode_has_removed_nothing():
+    text, _failures = report("teardown", PLAN, REGISTERED.__getitem__, check=True)
+    assert text == "mainpc: would remove 0 containers"
 
 
 def test_a_link_that_does_not_answer_fails_the_play():

@@ -14,6 +14,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config
     VolumeConfig,
     to_dict,
 )
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module import engines as engines_module
 from ansible_collections.gpu_fleet.containers.plugins.modules import container_groups
 
 from ..module_utils._group.examples import group, service
@@ -34,8 +35,9 @@ def engines(monkeypatch):
             raise EngineError(f"{name} is not installed", mend="Install it.")
         return there[name]
 
-    monkeypatch.setattr(container_groups, "open_engine", open_engine)
-    monkeypatch.setattr(container_groups, "is_installed", lambda name: name in there)
+    for place in (container_groups, engines_module):
+        monkeypatch.setattr(place, "open_engine", open_engine)
+        monkeypatch.setattr(place, "is_installed", lambda name: name in there)
     return there
 
 
@@ -112,13 +114,10 @@ def test_what_is_refused_says_where_and_how_to_mend(run, engines):
     run(CORE)
     engines["podman"].containers["core-a-1"] = replace(engines["podman"].containers["core-a-1"], labels={}, id="x")
     result = run(CORE)
-    assert result["rc"] == 1 and result["errors"] == [
-        {
-            "message": "a container named core-a-1 exists and belongs to somebody else",
-            "path": "core: services.a",
-            "mend": "Remove or rename it, or take it over with container_adopt=true.",
-        }
-    ]
+    assert result["rc"] == 1 and result["msg"] == (
+        "core: services.a: a container named core-a-1 exists and belongs to somebody else. "
+        "Remove or rename it, or take it over with container_adopt=true."
+    )
 
 
 def test_an_engine_that_is_not_there_is_empty_in_check_mode_only(run, engines):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import Healthcheck
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.links import Answer
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module import engines
 from ansible_collections.gpu_fleet.containers.plugins.modules import container_groups_info
 from ansible_collections.gpu_fleet.containers.plugins.modules.container_groups_info import _figures, percentiles
 
@@ -38,7 +39,17 @@ def engine(monkeypatch):
         return answer
 
     engine.run_in = run_in
-    monkeypatch.setattr(container_groups_info, "open_engine", lambda name, url="": engine)
+    there = {"podman": engine}
+    engine.there = there
+
+    def open_engine(name, url=""):
+        if name not in there:
+            raise EngineError(f"{name} is not installed")
+        return there[name]
+
+    for place in (container_groups_info, engines):
+        monkeypatch.setattr(place, "open_engine", open_engine)
+    monkeypatch.setattr(engines, "is_installed", lambda name: name in there)
     return engine
 
 
@@ -54,6 +65,28 @@ def test_only_ours_sorted_and_as_the_engine_saw_them(engine):
     assert {entry["health"] for entry in result["services"]} == {"starting"}
     assert engine.changes() == [] and not any(call[0] == "health" for call in engine.calls)
     assert (result["commands"], result["links"], result["volumes"]) == ([], [], [])
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_what_runs_on_the_other_engine_is_seen_and_asked_there(engine, installed):
+    if installed:
+        engine.there["docker"] = MemoryEngine("docker")
+        fill(engine.there["docker"], group("audio", service("mic", group="audio", healthcheck=CHECK)))
+    result = info(engine="docker", health=True, commands=[{"group": "core", "service": "a", "argv": ["ok"]}])
+    seen = [(entry["engine"], entry["container"], entry["health"]) for entry in result["services"]]
+    expected = [
+        ("podman", "core-a-1", "healthy"),
+        ("podman", "core-b-1", "none"),
+        ("podman", "core-sick-1", "unhealthy"),
+    ]
+    assert seen == [("docker", "audio-mic-1", "healthy")] * installed + expected
+    assert result["commands"][0]["output"] == "the container does not run", "commands are for the engine asked for"
+
+
+def test_an_engine_that_is_not_there_is_an_error_where_the_other_has_nothing(engine):
+    engine.containers.clear()
+    result = call(container_groups_info, host="mainpc", engine="docker")
+    assert result["rc"] == 1 and "docker is not installed" in result["msg"]
 
 
 def test_a_container_that_goes_meanwhile_is_one_unhealthy_service(engine):
@@ -167,5 +200,6 @@ def test_an_engine_that_does_not_answer(monkeypatch):
         raise EngineError("cannot connect", "mainpc: docker", "Start it.")
 
     monkeypatch.setattr(container_groups_info, "open_engine", open_engine)
+    monkeypatch.setattr(engines, "is_installed", lambda name: False)
     result = call(container_groups_info, host="mainpc")
     assert result["rc"] == 1 and result["msg"] == "mainpc: docker: cannot connect. Start it."

@@ -77,6 +77,7 @@ def entry(**changes):
     return {
         "group": "core",
         "service": "twin",
+        "engine": "podman",
         "state": "running",
         "health": "healthy",
         "image": "agent:1",
@@ -91,14 +92,14 @@ def test_status_is_a_row_for_each_container():
     ports = [{"address": "10.77.1.1", "host": 7000, "protocol": "tcp"}, {"address": "", "host": 53, "protocol": "udp"}]
     services = [
         entry(ports=ports),
-        entry(service="gpu", gpu={"stack": "nvidia", "mode": "cdi", "reason": ""}),
+        entry(service="gpu", engine="docker", gpu={"stack": "nvidia", "mode": "cdi", "reason": ""}),
         entry(service="cpu", gpu={"stack": "cpu", "mode": "none", "reason": "no GPU"}, state="exited"),
     ]
     assert _report.status_lines({"mainpc": {"services": services}, "pc2": None}) == [
-        "HOST    GROUP  SERVICE  STATE    HEALTH   GPU           IMAGE    PORTS",
-        "mainpc  core   twin     running  healthy  -             agent:1  10.77.1.1:7000, :53",
-        "mainpc  core   gpu      running  healthy  nvidia (cdi)  agent:1  -",
-        "mainpc  core   cpu      exited   healthy  cpu           agent:1  -",
+        "HOST    ENGINE  GROUP  SERVICE  STATE    HEALTH   GPU           IMAGE    PORTS",
+        "mainpc  podman  core   twin     running  healthy  -             agent:1  10.77.1.1:7000, :53",
+        "mainpc  docker  core   gpu      running  healthy  nvidia (cdi)  agent:1  -",
+        "mainpc  podman  core   cpu      exited   healthy  cpu           agent:1  -",
     ]
     assert _report.status_lines({"mainpc": {"services": []}, "pc2": None}) == ["nothing of this inventory runs"]
 
@@ -106,15 +107,22 @@ def test_status_is_a_row_for_each_container():
 def test_teardown_says_what_stays():
     removed = {"containers": ["a", "b"], "networks": ["n"], "volumes": []}
     results = {
-        "mainpc": {"removed": removed, "kept": {"volumes": ["data", "models"]}},
-        "pc2": {"removed": removed, "kept": {"volumes": []}},
+        "mainpc": {"removed": removed, "kept": {"volumes": {"podman": ["data", "models"]}}},
+        "moved": {"removed": removed, "kept": {"volumes": {"docker": ["data"], "podman": ["data", "models"]}}},
+        "pc2": {"removed": removed, "kept": {"volumes": {}}},
         "failed": None,
         "odd": {"msg": "x"},
     }
     assert _report.teardown_lines(results) == [
         "mainpc: removed 2 containers, 1 networks, 0 volumes",
         "  kept volumes: data, models",
+        "moved: removed 2 containers, 1 networks, 0 volumes",
+        "  kept volumes: on podman: data, models; on docker: data",
         "pc2: removed 2 containers, 1 networks, 0 volumes",
+    ]
+    assert _report.teardown_lines({"mainpc": results["mainpc"]}, check=True) == [
+        "mainpc: would remove 2 containers, 1 networks, 0 volumes",
+        "  would keep volumes: data, models",
     ]
 
 
@@ -124,6 +132,8 @@ def test_teardown_says_what_stays():
         (entry(), False, ""),
         (entry(health="none"), False, ""),
         (None, False, "it is missing"),
+        (entry(engine="docker"), False, "it runs on docker"),
+        (entry(engine="docker", state="exited", exit_code=0), True, "it is on docker"),
         (entry(state="exited"), False, "it is exited"),
         (entry(health="starting"), False, "it is starting: no words"),
         (entry(health="unhealthy", health_output="port closed"), False, "it is unhealthy: port closed"),
@@ -138,6 +148,11 @@ def test_the_verdict_on_a_service(found, one_shot, problem):
     )
     assert result["failures"] == ([f"mainpc: core/twin: {problem}"] if problem else [])
     assert result["text"] == f"{0 if problem else 1} of 1 services are healthy\nno links"
+
+
+def test_what_an_engine_was_left_with_does_not_count():
+    services = [entry(), entry(engine="docker", state="exited")]
+    assert _report.verdict(plan(service("twin")), {"mainpc": {"services": services}})["failures"] == []
 
 
 def test_the_verdict_on_links():

@@ -61,7 +61,8 @@ def test_everything_but_named_volumes(engine, tmp_path):
             "networks": ["audio_default", "core_default"],
             "volumes": [],
         },
-        "kept": {"volumes": ["audio_data", "core_data"]},
+        "kept": {"volumes": {"podman": ["audio_data", "core_data"]}},
+        "warnings": [],
     }
     assert engine.containers == {} and engine.networks == {} and set(engine.volumes) == {"core_data", "audio_data"}
     assert sorted(events) == [("removed", "audio", "mic"), *(("removed", "core", name) for name in "abc")]
@@ -111,6 +112,17 @@ def test_one_group_of_several(engine, tmp_path):
     assert sum("revision" in name for name in engine.volumes) == 1
 
 
+def test_a_group_that_is_not_there_is_said(engine, tmp_path):
+    docker = deployed_on(MemoryEngine("docker"), group("video", service("cam", group="video")))
+    result, _events = go(engine, tmp_path, only=["nope", "core"], engines=[docker])
+    assert result["warnings"] == ["mainpc has no group nope; its groups are audio, core, video"]
+    assert set(engine.containers) == {"audio-mic-1"}
+    again, _events = go(engine, tmp_path, only=["core"])
+    assert again["warnings"] == [], "its volume is still there"
+    nothing, _events = go(MemoryEngine(), tmp_path, only=["core"])
+    assert nothing["warnings"] == ["mainpc has no group core; nothing of it is left there"]
+
+
 def test_a_network_that_somebody_else_uses_stays(engine, tmp_path):
     user = replace(engine.containers["audio-mic-1"], networks=("audio_default", "core_default"))
     engine.containers["audio-mic-1"] = user
@@ -130,6 +142,7 @@ def test_both_engines_and_a_second_time(engine, tmp_path):
     docker = deployed_on(MemoryEngine("docker"), AUDIO)
     result, _events = go(engine, tmp_path, engines=[docker])
     assert result["removed"]["containers"].count("audio-mic-1") == 2 and docker.containers == {}
+    assert result["kept"]["volumes"] == {"podman": ["audio_data", "core_data"], "docker": ["audio_data"]}
     again, _events = go(engine, tmp_path, engines=[docker])
     assert not again["changed"]
 
