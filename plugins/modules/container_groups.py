@@ -110,19 +110,46 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Plan the fleet
-  gpu_fleet.containers.fleet_plan:
-  register: fleet
+# The playbook gpu_fleet.containers.deploy does all of this, installs missing engines and orders groups across hosts.
+- name: Bring every host to the plan
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Look at the host
+      gpu_fleet.containers.gpu_facts:
+      register: gpu_fleet_facts
 
-- name: Bring this host to the plan
-  gpu_fleet.containers.container_groups:
-    plan: "{{ fleet.hosts[inventory_hostname] }}"
+    - name: Plan the fleet
+      gpu_fleet.containers.fleet_plan:
+      register: fleet
+      run_once: true
 
-- name: Remove every group of this host, keep the data
-  gpu_fleet.containers.container_groups:
-    host: "{{ inventory_hostname }}"
-    engine: podman
-    state: absent
+    - name: Compare with what runs
+      gpu_fleet.containers.container_groups:
+        plan: "{{ fleet.hosts[inventory_hostname] }}"
+      check_mode: true
+      changed_when: false
+      register: asked
+
+    - name: Build or pull the images that are missing
+      gpu_fleet.containers.image_build:
+        engine: "{{ fleet.hosts[inventory_hostname].engine }}"
+        images: "{{ asked.missing_images | map('extract', fleet.hosts[inventory_hostname].images) }}"
+      when: asked.missing_images | length > 0
+
+    - name: Bring this host to the plan
+      gpu_fleet.containers.container_groups:
+        plan: "{{ fleet.hosts[inventory_hostname] }}"
+
+# A playbook of its own.
+- name: Take every group of these hosts away, keep the data
+  hosts: retired
+  gather_facts: false
+  tasks:
+    - name: Remove the groups
+      gpu_fleet.containers.container_groups:
+        engine: podman
+        state: absent
 """
 
 RETURN = r"""

@@ -37,7 +37,11 @@ extends_documentation_fragment:
   - ansible.builtin.action_common_attributes.flow
   - gpu_fleet.containers.attributes.controller
 notes:
-  - The inventory variables that count are listed in C(docs/group-files.md).
+  - The main inventory variables of a host are C(container_groups), the names of the groups it runs; C(container_groups_dir),
+    the folder of their files (C(groups) beside the inventory); C(container_engine), V(podman) or V(docker);
+    C(container_engine_url); C(container_link_address), where other hosts reach what is published here;
+    C(container_environment), values for C(${NAME}); and C(container_secrets), secret values, best from a vault.
+  - C(docs/group-files.md) lists all of them.
 seealso:
   - module: gpu_fleet.containers.gpu_facts
   - module: gpu_fleet.containers.container_groups
