@@ -8,6 +8,20 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .config import STAGED, Port
+
+_IDENTITY: dict[str, t.Callable[[dict[str, t.Any]], str]] = {
+    "mounts": lambda entry: entry["target"],
+    "networks": lambda entry: entry["network"],
+    "secrets": lambda entry: entry["target"],
+    "ports": lambda entry: f"{entry['container']}/{entry.get('protocol', Port.protocol)}",
+    "ulimits": lambda entry: entry["name"],
+}
+"""Lists of a container's configuration whose entries have a name: compared entry by entry."""
+
+_SHORT = 8
+"""Characters of a content's hash that tell two apart."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -18,15 +32,26 @@ class Change:
     after: t.Any
 
     def __str__(self) -> str:
-        return f"{self.path}: {_show(self.before)} → {_show(self.after)}"
+        if self.path.startswith("secrets.") and self.path.endswith(".source") and _same_secret(self.before, self.after):
+            return f"{self.path[: -len('.source')]}: value changed"
+        return f"{self.path}: {_show(self.before, self.path)} → {_show(self.after, self.path)}"
 
 
-def _show(value: t.Any) -> str:
-    return "(not set)" if value is None else repr(value)
+def _same_secret(before: t.Any, after: t.Any) -> bool:
+    """Two sources (``key#fingerprint``) of one secret."""
+    return None not in (before, after) and before.rpartition("#")[0] == after.rpartition("#")[0]
+
+
+def _show(value: t.Any, path: str) -> str:
+    if value is None:
+        return "(not set)"
+    if isinstance(value, str) and not value.startswith(STAGED):
+        return repr(value)
+    return _text(value, path)
 
 
 def compare(before: t.Any, after: t.Any, path: str = "") -> list[Change]:
-    """Every difference between two JSON values, mappings by key, anything else as a whole.
+    """Every difference between two JSON values: mappings by key, mounts and their like by entry, the rest as a whole.
 
     compare(x, x) is empty; swapping the arguments swaps before and after in each change.
     """
@@ -37,9 +62,42 @@ def compare(before: t.Any, after: t.Any, path: str = "") -> list[Change]:
         return changes
     if before == after and type(before) is type(after):
         return []
+    if path in _IDENTITY:
+        entries = _named(path, before), _named(path, after)
+        if None not in entries:
+            return _by_entry(*entries, path)
     if isinstance(before, dict) or isinstance(after, dict):
         return _one_sided(before, after, path)
     return [Change(path, before, after)]
+
+
+def _named(path: str, value: t.Any) -> dict[str, t.Any] | None:
+    """The entries of a list by their name, None when they have none or share one. A list that is not set is empty."""
+    if value is not None and not isinstance(value, list):
+        return None
+    try:
+        names = [_IDENTITY[path](entry) for entry in value or ()]
+    except (KeyError, TypeError, AttributeError):
+        return None
+    entries = map(_without_owner, value or ()) if path == "secrets" else value or ()
+    return dict(zip(names, entries)) if len(set(names)) == len(names) else None
+
+
+def _without_owner(secret: dict[str, t.Any]) -> dict[str, t.Any]:
+    """A secret whose source ends with the fingerprint: its owner and mode stand in fields of their own too."""
+    key, mark, rest = str(secret.get("source", "")).rpartition("#")
+    return {**secret, "source": key + mark + rest.partition("-")[0]} if mark else secret
+
+
+def _by_entry(before: dict[str, t.Any], after: dict[str, t.Any], path: str) -> list[Change]:
+    changes: list[Change] = []
+    for name in sorted({*before, *after}):
+        if name in before and name in after:
+            changes += compare(before[name], after[name], f"{path}.{name}")
+        else:
+            changes.append(Change(f"{path}.{name}", before.get(name), after.get(name)))
+    # The same entries in another order are another configuration too.
+    return changes or [Change(path, list(before), list(after))]
 
 
 def _one_sided(before: t.Any, after: t.Any, path: str) -> list[Change]:
@@ -58,14 +116,23 @@ def as_ansible_diff(header: str, changes: t.Sequence[Change]) -> dict[str, str]:
     return {
         "before_header": header,
         "after_header": header,
-        "before": "".join(
-            f"{change.path}: {_text(change.before)}\n" for change in changes if change.before is not None
-        ),
-        "after": "".join(f"{change.path}: {_text(change.after)}\n" for change in changes if change.after is not None),
+        "before": _lines((change.path, change.before) for change in changes),
+        "after": _lines((change.path, change.after) for change in changes),
     }
 
 
-def _text(value: t.Any) -> str:
+def _lines(values: t.Iterable[tuple[str, t.Any]]) -> str:
+    return "".join(f"{path}: {_text(value, path)}\n" for path, value in values if value is not None)
+
+
+def _text(value: t.Any, path: str = "") -> str:
+    """A value as people write it: modes in octal, hashes of content short. path: where it stands."""
     if isinstance(value, list):
         return "[" + ", ".join(_text(entry) for entry in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_text(entry, key)}" for key, entry in sorted(value.items())) + "}"
+    if isinstance(value, str) and value.startswith(STAGED):
+        return value[: len(STAGED) + _SHORT]
+    if path.rpartition(".")[2] == "mode" and isinstance(value, int):
+        return f"{value:04o}"
     return str(value)

@@ -56,6 +56,73 @@ def test_in_words():
     ]
 
 
+A, B = "a" * 64, "b" * 64
+MOUNT = {"type": "bind", "target": "/srv", "source": f"staged:{A}"}
+SECRET = {"source": "core/db#1234abcd-0-0-400", "target": "/run/secrets/db"}
+NAMED = [
+    (
+        "mounts",
+        [MOUNT],
+        [{**MOUNT, "source": f"staged:{B}"}],
+        ["mounts./srv.source: staged:aaaaaaaa → staged:bbbbbbbb"],
+    ),
+    ("mounts", [MOUNT], None, ["mounts./srv: {source: staged:aaaaaaaa, target: /srv, type: bind} → (not set)"]),
+    ("mounts", [{**MOUNT, "mode": 0o700}], [{**MOUNT, "mode": 0o1777}], ["mounts./srv.mode: 0700 → 1777"]),
+    (
+        "mounts",
+        [MOUNT, {**MOUNT, "target": "/b"}],
+        [{**MOUNT, "target": "/b"}, MOUNT],
+        ["mounts: [/srv, /b] → [/b, /srv]"],
+    ),
+    ("secrets", [SECRET], [{**SECRET, "source": "core/db#5678-0-0-400"}], ["secrets./run/secrets/db: value changed"]),
+    (
+        "secrets",
+        [SECRET],
+        [{**SECRET, "source": "core/db#1234abcd-0-0-440", "mode": 0o440}],
+        ["secrets./run/secrets/db.mode: (not set) → 0440"],
+    ),
+    (
+        "secrets",
+        [SECRET],
+        [{**SECRET, "source": "core/x#1234abcd-0-0-400"}],
+        ["secrets./run/secrets/db.source: 'core/db#1234abcd' → 'core/x#1234abcd'"],
+    ),
+    (
+        "networks",
+        [{"network": "core"}, {"network": "link", "aliases": ["a"]}],
+        [{"network": "link", "aliases": ["b"]}],
+        ["networks.core: {network: core} → (not set)", "networks.link.aliases: [a] → [b]"],
+    ),
+    ("ports", [{"container": 80, "host": 80}], [{"container": 80, "host": 81}], ["ports.80/tcp.host: 80 → 81"]),
+    (
+        "ports",
+        [{"container": 53, "protocol": "udp"}],
+        [{"container": 53}],
+        ["ports.53/tcp: (not set) → {container: 53}", "ports.53/udp: {container: 53, protocol: udp} → (not set)"],
+    ),
+    (
+        "ports",
+        [{"container": 80, "host": 80}, {"container": 80, "host": 81}],
+        [{"container": 80, "host": 80}],
+        ["ports: [{container: 80, host: 80}, {container: 80, host: 81}] → [{container: 80, host: 80}]"],
+    ),
+    (
+        "ulimits",
+        [{"name": "nofile", "soft": 1, "hard": 2}],
+        [{"name": "nofile", "soft": 1, "hard": 3}],
+        ["ulimits.nofile.hard: 2 → 3"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "before", "after", "words"), NAMED)
+def test_entries_that_have_a_name(key, before, after, words):
+    one, other = ({} if value is None else {key: value} for value in (before, after))
+    assert list(map(str, compare(one, other))) == words
+    printed = as_ansible_diff("x", compare(one, other))
+    assert printed["before"] != printed["after"]
+
+
 def test_what_ansible_prints_holds_only_what_differs():
     changes = compare({"same": 1, "image": "a:1", "command": ["run", "fast"]}, {"same": 1, "image": "a:2", "new": "x"})
     assert as_ansible_diff("core/web", changes) == {
@@ -123,3 +190,34 @@ def test_swapped_arguments_swap_each_change(before, after):
 @given(SPECS, SPECS)
 def test_a_difference_is_never_missed(before, after):
     assert bool(compare(before, after)) == (_strict(before) != _strict(after))
+
+
+_NAMED_LISTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "mounts": st.lists(
+            st.fixed_dictionaries(
+                {"target": st.sampled_from(["/a", "/b", "/c"])},
+                optional={"mode": st.integers(0, 2), "x": st.booleans()},
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+        "ports": st.lists(
+            st.fixed_dictionaries(
+                {"container": st.integers(1, 2)}, optional={"protocol": st.just("udp"), "host": st.integers(1, 2)}
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+        "networks": st.lists(st.one_of(st.text("ab", max_size=1), st.just({"x": 1})), min_size=1, max_size=2),
+    },
+)
+
+
+@given(_NAMED_LISTS, _NAMED_LISTS)
+def test_the_same_holds_entry_by_entry(before, after):
+    forwards = compare(before, after)
+    assert compare(before, before) == []
+    assert compare(after, before) == [Change(change.path, change.after, change.before) for change in forwards]
+    assert bool(forwards) == (before != after)
