@@ -76,6 +76,7 @@ class ActionModule(ActionBase):
             return self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=task_vars)
         host = arguments["host"]
         timeout = _SLACK + 2 * sum(group.get("timeout", 120.0) for group in arguments.get("groups", ()))
+        width = max(map(len, (host, *task_vars.get("ansible_play_hosts_all", ()))))
         with remote_folder(self) as folder:
             if missing_files and plan is not None:
                 arguments["files_archive"] = self._send_files(plan, missing_files, folder)
@@ -85,7 +86,7 @@ class ActionModule(ActionBase):
                 arguments,
                 task_vars,
                 timeout,
-                lambda event: display.display(show_event(host, event)),
+                lambda event: display.display(show_event(host, event, width)),
                 folder,
             )
 
@@ -126,11 +127,18 @@ _WORDS = {
 }
 
 
-def show_event(host: str, event: dict[str, t.Any]) -> str:
-    """One line for one event: ``mainpc    1.2 s  core-services/digital-twin: waiting for …``."""
+_EXPLAINED = ("failed", "rolled back", "removed")
+
+
+def show_event(host: str, event: dict[str, t.Any], width: int = 0) -> str:
+    """One line for one event: ``mainpc    1.2 s  core-services/digital-twin: waiting for …``.
+
+    width: of the longest host name, so that lines of several hosts stand in columns.
+    """
     where = "/".join(part for part in (event["group"], event["service"]) if part)
-    word = _WORDS.get(event["event"])
-    text = (
-        f"{word} ({event['text']})" if word and event["text"] else word or f"{event['event']} {event['text']}".strip()
-    )
-    return f"{host} {event['seconds']:6.1f} s  " + (f"{where}: {text}" if where else text)
+    word, detail = event["event"], event["text"]
+    if word in _WORDS:
+        text = f"{_WORDS[word]} ({detail})" if detail else _WORDS[word]
+    else:
+        text = f"{word}{':' if word in _EXPLAINED and detail else ''} {detail}".strip()
+    return f"{host:<{width}} {event['seconds']:6.1f} s  " + (f"{where}: {text}" if where else text)

@@ -173,12 +173,19 @@ def test_a_failed_host_that_nobody_needs_blocks_nothing(call):
         ),
         (("healthy", "core", "twin", ""), "mainpc    1.2 s  core/twin: healthy"),
         (("waiting", "", "", "for another run on this host"), "mainpc    1.2 s  waiting for another run on this host"),
+        (("failed", "core", "twin", "it ended"), "mainpc    1.2 s  core/twin: failed: it ended"),
+        (("stopped", "core", "", "on podman"), "mainpc    1.2 s  core: stopped on podman"),
         (("recreate", "core", "", "x"), "mainpc    1.2 s  core: making anew (x)"),
     ],
 )
 def test_events_as_lines(event, text):
     names = dict(zip(("event", "group", "service", "text"), event, strict=True))
     assert show_event("mainpc", {**names, "seconds": 1.21}) == text
+
+
+def test_events_of_several_hosts_stand_in_columns():
+    event = {"event": "healthy", "group": "core", "service": "", "text": "", "seconds": 0.3}
+    assert show_event("pc2", event, 6) == "pc2       0.3 s  core: healthy"
 
 
 def test_what_it_takes_from_the_plan_are_options_of_the_module():
