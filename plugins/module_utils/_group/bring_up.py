@@ -89,7 +89,8 @@ class Place:
     def _start(self, config: ContainerConfig) -> None:
         """Start; where it takes over the ports of one that this run stopped, as soon as those are really free.
 
-        A container that Podman just starts again holds its ports for a moment after it was stopped.
+        A container that Podman just starts again holds its ports for a moment after it was stopped, and one that
+        was stopped between two of its lives comes up once more (seen with Podman 4.3): it is stopped again.
         """
         deadline = time.monotonic() + _PORTS_FREE_AFTER
         while True:
@@ -99,7 +100,14 @@ class Place:
                 theirs = {(port.host, port.protocol) for port in config.ports} & self._freed
                 if not theirs or _IN_USE not in error.message or time.monotonic() >= deadline:
                     raise
+            self._keep_down()
             time.sleep(0.2)
+
+    def _keep_down(self) -> None:
+        for name in [name + PREVIOUS for name in self.retired.values()]:
+            container = self.engine.container(name)
+            if container is not None and container.state == "running":
+                self.engine.stop_container(name, 1.0)
 
     def _stop(self, current: ObservedContainer, grace: float) -> None:
         config = deployed_config(current)

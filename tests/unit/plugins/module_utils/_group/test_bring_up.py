@@ -190,6 +190,25 @@ def test_ports_of_the_one_put_aside_are_waited_for(engine, at_once, kind):
     assert [call[0] for call in engine.changes()].count("start") == 3
 
 
+def test_one_put_aside_that_comes_up_once_more_is_stopped_again(engine, at_once):
+    """`podman stop` can strike between two lives of a container that ends all the time."""
+    deploy(engine, LISTENS)
+    where = place(engine)
+    answers = [EngineError(BUSY)]
+
+    def fail(call):
+        if call != ("start", "core-a-1") or not answers:
+            return None
+        aside = engine.containers["core-a-1.previous"]
+        engine.containers["core-a-1.previous"] = replace(aside, state="running")
+        return answers.pop()
+
+    engine.fail_on = fail
+    act(where, RECREATE, LISTENS_TOO)
+    assert images(engine)["core-a-1.previous"] == ("agent:1", "exited")
+    assert images(engine)["core-a-1"] == ("agent:2", "running")
+
+
 def test_on_the_way_back_ports_are_waited_for_too(engine, at_once):
     deploy(engine, LISTENS)
     where = place(engine)
