@@ -163,7 +163,7 @@ class System:
 
     def _definition(self) -> str:
         files = sorted(path for path in self.inventory.rglob("*") if path.is_file())
-        return "\0".join(f"{path}\0{path.read_text()}" for path in files)
+        return "\0".join(f"{path}\0{path.read_bytes()!r}" for path in files)
 
 
 def _replace(path: pathlib.Path, before: str, after: str) -> None:
