@@ -52,7 +52,6 @@ class _GroupRun:
     working: set[Key] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
     result: GroupResult = field(default_factory=GroupResult)
-    networks_made: list[str] = field(default_factory=list)
     networks_gone: list[ObservedNetwork] = field(default_factory=list)
     """Networks that were made anew, as they were before."""
 
@@ -152,7 +151,6 @@ class Run:
             engine.stop_container(container.name, stop_grace(container))
         for network in (*run.plan.changed_networks, *run.plan.networks):
             engine.create_network(network, network_labels(self.place.host, group, network))
-            run.networks_made.append(network.name)
         for volume in run.plan.volumes:
             engine.create_volume(volume, volume_labels(self.place.host, group, volume))
 
