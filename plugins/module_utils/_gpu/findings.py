@@ -23,6 +23,8 @@ class Finding:
     probe: str = ""
     """The file, command or library the finding comes from."""
     mend: str = ""
+    evidence: str = ""
+    """What the probe showed: the line, value or name that the finding rests on."""
 
 
 CODES: dict[str, tuple[str, str]] = {
@@ -97,7 +99,7 @@ CODES: dict[str, tuple[str, str]] = {
 }
 
 
-def finding(code: str, message: str, probe: str = "", **values: str) -> Finding:
+def finding(code: str, message: str, probe: str = "", evidence: str = "", **values: str) -> Finding:
     """A finding of the table. values fill the mend's placeholders. KeyError for a code that is not in the table."""
     level, mend = CODES[code]
-    return Finding(level, code, message, probe, mend.format(**values) if values else mend)
+    return Finding(level, code, message, probe, mend.format(**values) if values else mend, evidence)

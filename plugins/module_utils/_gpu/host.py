@@ -10,6 +10,9 @@ nearly all the time that detection takes.
 
 from __future__ import annotations
 
+import dataclasses
+
+from .._units import human
 from . import view
 from .findings import Finding, finding
 from .model import EngineFacts, GpuHost, Stack
@@ -17,8 +20,8 @@ from .platform import detect as detect_platform
 from .probe import Reader
 from .view import Detected, HostView
 
-USED_VENDORS = (view.NVIDIA,)
-"""Vendors that some stack's file answers for; cards of others are named in a finding."""
+USED_VENDORS = (view.NVIDIA, view.AMD, view.INTEL, view.VIRTIO)
+"""Vendors that some stack's file answers for; cards of others are named in a finding, unless Mesa drives them."""
 
 
 def _nvidia(looked: HostView) -> Detected:
@@ -40,6 +43,72 @@ def _nvidia_wsl(looked: HostView) -> Detected:
     return detect(looked)
 
 
+def _nvidia_tegra(looked: HostView) -> Detected:
+    if looked.platform != "jetson" and looked.reader.node("/dev/nvmap") is None:
+        return Detected()
+    from .nvidia_tegra import detect
+
+    return detect(looked)
+
+
+def _rocm(looked: HostView) -> Detected:
+    if not looked.cards_of(view.AMD) and looked.reader.node("/dev/kfd") is None:
+        return Detected()
+    from .rocm import detect
+
+    return detect(looked)
+
+
+def _rocm_wsl(looked: HostView) -> Detected:
+    if looked.reader.node("/dev/dxg") is None:
+        return Detected()
+    from .rocm_wsl import detect
+
+    return detect(looked)
+
+
+def _intel(looked: HostView) -> Detected:
+    if not looked.cards_of(view.INTEL) and not looked.reader.directory("/dev/accel"):
+        return Detected()
+    from .intel import detect
+
+    return detect(looked)
+
+
+def _vulkan(looked: HostView) -> Detected:
+    """Asked wherever a card could render, and where a Vulkan driver is installed: it may be a rasteriser."""
+    if not looked.cards and not looked.reader.directory("/dev/dri") and not looked.reader.directory(view.ICDS):
+        return Detected()
+    from .vulkan import detect
+
+    return detect(looked)
+
+
+def _videocore(looked: HostView) -> Detected:
+    if looked.platform != "raspberry-pi" and not any(card.driver in ("v3d", "vc4", "vc4-drm") for card in looked.cards):
+        return Detected()
+    from .videocore import detect
+
+    return detect(looked)
+
+
+def _venus(looked: HostView) -> Detected:
+    virtual = any(card.vendor == view.VIRTIO or card.driver.startswith("virtio") for card in looked.cards)
+    if looked.platform != "macos" and not virtual:
+        return Detected()
+    from .venus import detect
+
+    return detect(looked)
+
+
+def _metal(looked: HostView) -> Detected:
+    if looked.platform != "macos":
+        return Detected()
+    from .metal import detect
+
+    return detect(looked)
+
+
 def _cpu(looked: HostView) -> Detected:
     return Detected(Stack("cpu", True, "every host can run containers without a GPU"))
 
@@ -47,7 +116,19 @@ def _cpu(looked: HostView) -> Detected:
 GENERAL = ("vulkan", "videocore", "venus")
 """Stacks for graphics on any vendor's GPU, ranked after the vendors' own compute stacks."""
 
-STACKS = (_nvidia, _nvidia_wsl, _cpu)
+STACKS = (
+    _nvidia,
+    _nvidia_wsl,
+    _nvidia_tegra,
+    _rocm,
+    _rocm_wsl,
+    _intel,
+    _vulkan,
+    _videocore,
+    _venus,
+    _metal,
+    _cpu,
+)
 
 
 def describe(reader: Reader, engines: dict[str, EngineFacts] | None = None) -> GpuHost:
@@ -58,19 +139,48 @@ def describe(reader: Reader, engines: dict[str, EngineFacts] | None = None) -> G
     stacks = [entry.stack for entry in detected if entry.stack is not None]
     findings = [found for entry in detected for found in entry.findings]
     findings += _unused(looked) + _platform_findings(platform)
-    return GpuHost(platform, rank(stacks), engines or {}, tuple(findings))
+    npus = tuple(npu for entry in detected for npu in entry.npus)
+    return GpuHost(platform, rank(stacks), engines or {}, tuple(findings), npus)
 
 
 def rank(stacks: list[Stack]) -> tuple[Stack, ...]:
-    """Best first: ready, vendors' compute stacks, discrete, more memory, PCI order; cpu last."""
+    """Best first: ready, vendors' compute stacks, discrete, more memory, PCI order; cpu last. Each says why in `rank`."""
+    ordered = sorted(stacks, key=_rank_key)
+    return tuple(dataclasses.replace(stack, rank=_rank_text(stack)) for stack in ordered)
 
-    def key(stack: Stack) -> tuple[bool, bool, bool, bool, int, str]:
-        integrated = bool(stack.devices) and all(device.integrated for device in stack.devices)
-        memory = max((device.memory_bytes or 0 for device in stack.devices), default=0)
-        bus = min((device.bus_id for device in stack.devices), default="")
-        return (stack.name == "cpu", not stack.ready, stack.name in GENERAL, integrated, -memory, bus)
 
-    return tuple(sorted(stacks, key=key))
+def _rank_key(stack: Stack) -> tuple[bool, bool, bool, bool, int, str]:
+    bus = min((device.bus_id for device in stack.devices), default="")
+    return (
+        stack.name == "cpu",
+        not stack.ready,
+        stack.name in GENERAL,
+        _is_integrated(stack),
+        -_memory(stack),
+        bus,
+    )
+
+
+def _rank_text(stack: Stack) -> str:
+    if stack.name == "cpu":
+        return "last: what is left when no GPU can be used"
+    memory = _memory(stack)
+    return ", ".join(
+        (
+            "ready" if stack.ready else "not ready",
+            "graphics on any vendor's GPU" if stack.name in GENERAL else "the vendor's own stack",
+            "integrated" if _is_integrated(stack) else "discrete" if stack.devices else "no device known",
+            human(memory) if memory else "memory unknown",
+        )
+    )
+
+
+def _is_integrated(stack: Stack) -> bool:
+    return bool(stack.devices) and all(device.integrated for device in stack.devices)
+
+
+def _memory(stack: Stack) -> int:
+    return max((device.memory_bytes or 0 for device in stack.devices), default=0)
 
 
 def _unused(looked: view.HostView) -> list[Finding]:

@@ -57,6 +57,8 @@ class GpuDevice:
     """Driver version; under WSL2 the Windows driver's."""
     integrated: bool = False
     compute_capability: str = ""
+    architecture: str = ""
+    """The vendor's name for the chip's instruction set where images are built for it, e.g. ``gfx1100``."""
     ready: bool = True
     mig: tuple[MigDevice, ...] = ()
     mig_enabled: bool = False
@@ -69,6 +71,24 @@ class Stack:
     reason: str
     """Why it is ready or not, one sentence."""
     devices: tuple[GpuDevice, ...] = ()
+    rank: str = ""
+    """Why it stands where it does among the host's stacks, in words."""
+
+
+@dataclass(frozen=True)
+class Display:
+    """A display server of this host that containers could draw on. Holds no cookie."""
+
+    kind: str
+    """x11, wayland or wslg."""
+    name: str
+    """``:0`` or ``wayland-0``."""
+    socket: str
+    """Absolute path of its socket on the host."""
+    uid: int | None = None
+    """Whose session it is."""
+    authority: str = ""
+    """X11: path of the file with the cookie; empty where the server was found and no such file."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +123,12 @@ class GpuHost:
     """Best first; `cpu` is always there and last."""
     engines: dict[str, EngineFacts] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    npus: tuple[GpuDevice, ...] = ()
+    """Neural accelerators: no GPUs, given to containers that ask for the capability ``npu``."""
+    displays: tuple[Display, ...] = ()
+    cdi: dict[str, t.Any] = field(default_factory=dict)
+    """What CDI specs of this host say, for engines that cannot read them (`_access/expand.py`):
+    kind → ``{"edits": edits for every device, "devices": {name: edits}}``."""
 
     @property
     def best(self) -> str:
@@ -124,6 +150,9 @@ class GpuHost:
             "devices": [plain(device) for device in self.devices],
             "engines": {name: plain(engine) for name, engine in sorted(self.engines.items())},
             "findings": [plain(finding) for finding in self.findings],
+            "npus": [plain(device) for device in self.npus],
+            "displays": [plain(display) for display in self.displays],
+            "cdi": plain(self.cdi),
         }
 
     @classmethod
@@ -136,6 +165,9 @@ class GpuHost:
                 name: _make(EngineFacts, {"name": name, **entry}) for name, entry in data.get("engines", {}).items()
             },
             findings=tuple(_make(Finding, entry) for entry in data.get("findings", ())),
+            npus=tuple(_make(GpuDevice, entry) for entry in data.get("npus", ())),
+            displays=tuple(_make(Display, entry) for entry in data.get("displays", ())),
+            cdi=dict(data.get("cdi") or {}),
         )
 
 

@@ -63,6 +63,9 @@ class Reader(t.Protocol):
     def command(self, argv: t.Sequence[str], timeout: float = 10.0) -> CommandResult | None:
         """Run a program; None when it is not installed."""
 
+    def known(self, argv: t.Sequence[str]) -> CommandResult | None:
+        """A second opinion: a command's answer where it costs nothing (a snapshot) or was asked for (`thorough`)."""
+
     def nvml(self) -> dict[str, t.Any] | None:
         """NVML's answers (see `nvml.py`); None when the library or its Python binding is missing."""
 
@@ -97,10 +100,14 @@ SEARCH = (
 
 
 class HostReader:
-    """This host. `pynvml` is injected by tests; by default the installed module is used."""
+    """This host. `pynvml` is injected by tests; by default the installed module is used.
 
-    def __init__(self, pynvml: t.Any = None) -> None:
+    thorough: tools are asked for a second opinion, too (each is a process); by default files have to do.
+    """
+
+    def __init__(self, pynvml: t.Any = None, thorough: bool = False) -> None:
         self._pynvml = pynvml
+        self._thorough = thorough
 
     def system(self) -> str:
         return os.uname().sysname
@@ -168,6 +175,9 @@ class HostReader:
         return CommandResult(
             done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
         )
+
+    def known(self, argv: t.Sequence[str]) -> CommandResult | None:
+        return self.command(argv, timeout=30.0) if self._thorough else None
 
     def nvml(self) -> dict[str, t.Any] | None:
         from .nvml import ask, load

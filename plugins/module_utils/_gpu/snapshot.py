@@ -115,6 +115,9 @@ class RecordingReader:
     def command(self, argv: t.Sequence[str], timeout: float = 10.0) -> CommandResult | None:
         return self._kept(key_of(argv), self._reader.command(argv, timeout))
 
+    def known(self, argv: t.Sequence[str]) -> CommandResult | None:
+        return self._kept(key_of(argv), self._reader.known(argv))
+
     def nvml(self) -> dict[str, t.Any] | None:
         self._nvml = self._reader.nvml()
         return self._nvml
@@ -210,6 +213,9 @@ class ReplayReader:
 
     def command(self, argv: t.Sequence[str], timeout: float = 10.0) -> CommandResult | None:
         return self._commands.get(key_of(argv))
+
+    def known(self, argv: t.Sequence[str]) -> CommandResult | None:
+        return self.command(argv)
 
     def nvml(self) -> dict[str, t.Any] | None:
         return self._nvml

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 
 from .findings import Finding
-from .model import DeviceNode, Stack
+from .model import DeviceNode, GpuDevice, Stack
 from .probe import Node, Reader
 
 NVIDIA, AMD, INTEL, VIRTIO, MICROSOFT = "0x10de", "0x1002", "0x8086", "0x1af4", "0x1414"
@@ -28,6 +29,14 @@ NO_GPU_DRIVERS = (
 )
 """Display chips of server management controllers and frame buffers: they draw a console and compute nothing."""
 
+DISPLAY_DRIVERS = ("vc4",)
+"""Drivers of display controllers that leave rendering to another device (Raspberry Pi 4 and 5; Mesa, «v3d»)."""
+
+ICDS = "/usr/share/vulkan/icd.d"
+"""Where distributions install Vulkan's drivers."""
+
+RENDER = re.compile(r"renderD\d+")
+
 
 @dataclass(frozen=True)
 class Card:
@@ -41,6 +50,22 @@ class Card:
     """Kernel driver, e.g. ``nvidia``; empty when none is bound."""
     kind: str = ""
     """PCI class, e.g. ``0x030000``."""
+    device: str = ""
+    """PCI device id, e.g. ``0x744c``."""
+    name: str = ""
+    """Its name below /sys/class/drm, e.g. ``card0``; empty without a DRM driver."""
+    render: str = ""
+    """Path of its render node, e.g. ``/dev/dri/renderD128``; empty where it has none."""
+
+    @property
+    def base(self) -> str:
+        """Its directory in sysfs."""
+        return f"/sys/class/drm/{self.name}/device" if self.name else f"/sys/bus/pci/devices/{self.bus_id}"
+
+    @property
+    def node(self) -> str:
+        """Path of its primary node, e.g. ``/dev/dri/card0``; empty without a DRM driver."""
+        return f"/dev/dri/{self.name}" if self.name else ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +98,11 @@ class HostView:
         """Cards of a vendor that are not given to a virtual machine."""
         return tuple(card for card in self.cards if card.vendor == vendor and card.driver != "vfio-pci")
 
+    def own_uuid(self, card: Card) -> str:
+        """A name for a GPU whose vendor gives none: the same on every run, another one on every machine."""
+        machine = (self.reader.file("/etc/machine-id") or "").strip()
+        return f"{machine[:12]}-{card.bus_id}" if machine else ""
+
 
 @dataclass(frozen=True)
 class Detected:
@@ -80,6 +110,7 @@ class Detected:
 
     stack: Stack | None = None
     findings: tuple[Finding, ...] = ()
+    npus: tuple[GpuDevice, ...] = ()
 
 
 def look(reader: Reader, platform: str) -> HostView:
@@ -99,29 +130,73 @@ def user(reader: Reader) -> User:
 
 def cards(reader: Reader) -> tuple[Card, ...]:
     """Display (0x0300, 0x0302, 0x0380) controllers in bus order, from the PCI bus and from /sys/class/drm."""
+    names = [name for name in reader.directory("/sys/class/drm") or () if re.fullmatch(r"card\d+", name)]
+    drawn = {card.bus_id: card for card in _with_render_nodes(reader, [_drm_card(reader, name) for name in names])}
     found: dict[str, Card] = {}
     for address in reader.directory("/sys/bus/pci/devices") or ():
         base = f"/sys/bus/pci/devices/{address}"
-        kind = (reader.file(f"{base}/class") or "").strip()
+        kind = _line(reader, f"{base}/class")
         if kind[:6] in ("0x0300", "0x0302", "0x0380"):
-            vendor = (reader.file(f"{base}/vendor") or "").strip()
-            found[address.lower()] = Card(vendor, address.lower(), _name(reader.link(f"{base}/driver")), kind)
-    for name in reader.directory("/sys/class/drm") or ():
-        if re.fullmatch(r"card\d+", name):
-            card = _drm_card(reader, name)
-            found.setdefault(card.bus_id, card)
-    return tuple(found[key] for key in sorted(found))
+            own = drawn.get(address.lower(), Card("", address.lower(), ""))
+            found[own.bus_id] = dataclasses.replace(
+                own,
+                vendor=_line(reader, f"{base}/vendor") or own.vendor,
+                driver=_name(reader.link(f"{base}/driver")) or own.driver,
+                kind=kind,
+                device=_line(reader, f"{base}/device") or own.device,
+            )
+    return tuple(card for _bus, card in sorted({**drawn, **found}.items()))
 
 
 def _drm_card(reader: Reader, name: str) -> Card:
     base = f"/sys/class/drm/{name}/device"
-    events = dict(line.partition("=")[::2] for line in (reader.file(f"{base}/uevent") or "").splitlines())
+    events = _events(reader, base)
     bus = events.get("PCI_SLOT_NAME") or _name(reader.link(base))
     if not re.fullmatch(r"[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]", bus):
         bus = name
     driver = events.get("DRIVER") or _name(reader.link(f"{base}/driver"))
-    vendor = (reader.file(f"{base}/vendor") or "").strip()
-    return Card(vendor, bus.lower(), driver, (reader.file(f"{base}/class") or "").strip())
+    vendor, device = (_line(reader, f"{base}/{entry}") for entry in ("vendor", "device"))
+    render = next((f"/dev/dri/{node}" for node in reader.directory(f"{base}/drm") or () if RENDER.fullmatch(node)), "")
+    return Card(vendor, bus.lower(), driver, _line(reader, f"{base}/class"), device, name, render)
+
+
+def _with_render_nodes(reader: Reader, cards: list[Card]) -> list[Card]:
+    """Render nodes that a card's own directory does not show: by their device, else in the order of both.
+
+    Nodes are numbered as drivers register them, cards without one (displays) left out; on a host with one
+    card and one node nothing is in doubt.
+    """
+    names = {*(reader.directory("/sys/class/drm") or ()), *(reader.directory("/dev/dri") or ())}
+    nodes = sorted((name for name in names if RENDER.fullmatch(name)), key=lambda name: int(name[7:]))
+    left = [f"/dev/dri/{name}" for name in nodes if f"/dev/dri/{name}" not in {card.render for card in cards}]
+    result = []
+    for card in cards:
+        if not card.render:
+            same = (node for node in left if _same_device(reader, card, node.rpartition("/")[2]))
+            card = dataclasses.replace(card, render=next(same, ""))
+        result.append(card)
+    left = [node for node in left if node not in {card.render for card in result}]
+    lacking = [card for card in result if not card.render and card.driver not in (*NO_GPU_DRIVERS, *DISPLAY_DRIVERS)]
+    if len(left) != len(lacking):
+        return result
+    given = dict(zip((card.name for card in sorted(lacking, key=lambda card: int(card.name[4:]))), left))
+    return [dataclasses.replace(card, render=card.render or given.get(card.name, "")) for card in result]
+
+
+def _same_device(reader: Reader, card: Card, node: str) -> bool:
+    base = f"/sys/class/drm/{node}/device"
+    target = reader.link(base)
+    if target is not None and target == reader.link(card.base):
+        return True
+    return bool(card.bus_id) and _events(reader, base).get("PCI_SLOT_NAME", "").lower() == card.bus_id
+
+
+def _events(reader: Reader, base: str) -> dict[str, str]:
+    return dict(line.partition("=")[::2] for line in (reader.file(f"{base}/uevent") or "").splitlines())
+
+
+def _line(reader: Reader, path: str) -> str:
+    return (reader.file(path) or "").strip()
 
 
 def device_node(reader: Reader, path: str) -> DeviceNode | None:
