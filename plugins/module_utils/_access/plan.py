@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from .._errors import InputError
 from .._gpu.model import EngineFacts, GpuDevice, GpuHost, Stack
-from .._group.config import GpuRequest, Mount
+from .._group.config import GpuPromise, GpuRequest, Mount
 from .choose import ALL, TooFew, everything, select_devices, wanted_ids
 
 
@@ -46,6 +46,8 @@ class AccessPlan:
     security_opt: tuple[str, ...] = ()
     cpu_fallback: bool = False
     """A GPU was preferred, none fits, and the wish allows cpu."""
+    promise: GpuPromise | None = None
+    """What the container must then see; None where it gets no GPU."""
 
 
 def plan_access(

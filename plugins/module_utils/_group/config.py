@@ -114,6 +114,23 @@ class GpuRequest:
 
 
 @dataclass(frozen=True)
+class GpuPromise:
+    """What a container with a GPU must see once it runs. Asked inside it, and no part of its configuration hash."""
+
+    stack: str
+    nodes: tuple[str, ...] = ()
+    """Device nodes it must be able to open, as paths inside the container."""
+    uuids: tuple[str, ...] = ()
+    """The vendor's UUIDs of the GPUs it was given, where they are known."""
+    names: tuple[str, ...] = ()
+    """The GPUs' names, for messages."""
+    count: int = 0
+    """How many GPUs it was given; 0: not known."""
+    allows_cpu: bool = False
+    """Its group allows the CPU, so a GPU that is not seen is a warning."""
+
+
+@dataclass(frozen=True)
 class ContainerConfig:
     """One container. Every field that changes what runs is part of the configuration hash."""
 
@@ -257,6 +274,8 @@ class Service:
     """Without a health check: still running after this many seconds counts as healthy."""
     cpu_fallback: bool = False
     """It asked for a GPU, has none, and its group allows cpu: said in the summary."""
+    promise: GpuPromise | None = None
+    """What to ask inside the container when it runs; None: it was given no GPU."""
 
 
 @dataclass(frozen=True)
@@ -311,6 +330,7 @@ _NESTED: dict[tuple[type, str], type] = {
     (Service, "config"): ContainerConfig,
     (Service, "depends_on"): Dependency,
     (Service, "links"): Link,
+    (Service, "promise"): GpuPromise,
     (Group, "services"): Service,
     (Group, "networks"): NetworkConfig,
     (Group, "volumes"): VolumeConfig,

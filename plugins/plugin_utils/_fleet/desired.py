@@ -101,6 +101,7 @@ def desired_service(placement: Placement, name: str, context: Context, files: Fi
         one_shot=extensions.one_shot or _is_waited_for(placement, name),
         settle=1.0 if extensions.settle is None else float(extensions.settle),
         cpu_fallback=context.access.cpu_fallback,
+        promise=context.access.promise if extensions.gpu is not None else None,
     )
 
 
