@@ -5,19 +5,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils import _report
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import plain
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils import _doctor, _report
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import plain, run
 
 display = Display()
 
 ARGUMENTS = {
-    "about": {"type": "str", "required": True, "choices": ["deploy", "status", "teardown", "verify"]},
+    "about": {"type": "str", "required": True, "choices": ["deploy", "doctor", "status", "teardown", "verify"]},
     "plan": {"type": "dict", "default": {}},
+    "path": {"type": "path"},
 }
 
 
@@ -31,17 +36,38 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
         task_vars = task_vars or {}
-        hosts = plain(task_vars["ansible_play_hosts"])
+        about, path = arguments["about"], arguments["path"]
+        # A host that could not be asked is part of a diagnosis.
+        hosts = plain(task_vars["ansible_play_hosts_all" if about == "doctor" else "ansible_play_hosts"])
 
         def registered(name: str) -> _report.Results:
             return {host: plain(task_vars["hostvars"][host].get(name)) for host in hosts}
 
-        text, failures = report(arguments["about"], plain(arguments["plan"]), registered, self._task.check_mode)
+        text, failures = report(about, plain(arguments["plan"]), registered, self._task.check_mode)
         display.display(text)
-        result.update({"changed": False, "text": text})
+        if path and not self._task.check_mode:
+            result.update(run(lambda: write_json(path, _doctor.doctor_data(registered("gpu_fleet_facts")))))
+        result.setdefault("changed", False)
+        result["text"] = text
         if failures:
             result.update({"failed": True, "msg": "\n".join(failures), "failures": failures})
         return result
+
+
+def write_json(path: str, data: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Write to a file on the controller, atomically, and say where. Raises InputError where that cannot be done."""
+    directory, name = os.path.split(os.path.abspath(path))
+    temporary = os.path.join(directory, f".{name}.{os.getpid()}")
+    try:
+        with open(temporary, "x", encoding="utf-8") as file:
+            json.dump(data, file, indent=1, sort_keys=True)
+            file.write("\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise InputError(f"the answer cannot be written: {error.strerror}", path) from error
+    return {"path": os.path.abspath(path)}
 
 
 def report(
@@ -50,6 +76,8 @@ def report(
     """The text, and what makes the play fail. `registered` gives the results that the playbooks register, by host."""
     if about == "deploy":
         return "\n".join(_report.deploy_lines(plan, registered("fleet_asked"), registered("fleet_results"))), []
+    if about == "doctor":
+        return "\n".join(_doctor.doctor_lines(_doctor.doctor_data(registered("gpu_fleet_facts")))), []
     if about == "status":
         return "\n".join(_report.status_lines(registered("fleet_status"))), []
     if about == "teardown":

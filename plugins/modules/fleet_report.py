@@ -10,22 +10,27 @@ module: fleet_report
 short_description: Print what a playbook of this collection came to
 version_added: 0.1.0
 description:
-  - Puts together what the tasks of C(deploy), C(status), C(teardown) and C(verify) registered on each host, and prints it as text.
+  - Puts together what the tasks of C(deploy), C(doctor), C(status), C(teardown) and C(verify) registered on each host, and prints it as text.
   - With O(about=verify) it fails when a service is missing or not healthy, or a link does not answer.
   - Runs once a play, on the controller.
 options:
   about:
     description:
-      - The playbook. V(deploy) reads the variables C(fleet_asked) and C(fleet_results), V(status) C(fleet_status),
-        V(teardown) C(fleet_removed) and V(verify) C(fleet_verified).
+      - The playbook. V(deploy) reads the variables C(fleet_asked) and C(fleet_results), V(doctor)
+        C(gpu_fleet_facts), V(status) C(fleet_status), V(teardown) C(fleet_removed) and V(verify) C(fleet_verified).
     type: str
     required: true
-    choices: [deploy, status, teardown, verify]
+    choices: [deploy, doctor, status, teardown, verify]
   plan:
     description:
       - The result of M(gpu_fleet.containers.fleet_plan); needed for V(deploy) and V(verify).
     type: dict
     default: {}
+  path:
+    description:
+      - With O(about=doctor), also write the answer to this file on the controller, as JSON. Not in check mode.
+      - The JSON is C({"hosts": {NAME: {"gpu": what gpu_facts returned} or {"error": text}}}).
+    type: path
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.conn

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 
 import pytest
 
-from ansible_collections.gpu_fleet.containers.plugins.action.fleet_report import ARGUMENTS, report
+from ansible_collections.gpu_fleet.containers.plugins.action.fleet_report import ARGUMENTS, report, write_json
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 
 PLAN = {"hosts": {"mainpc": {"engine": "docker", "groups": []}, "pc2": {"engine": "podman", "groups": []}}}
 REGISTERED = {
+    "gpu_fleet_facts": {"mainpc": None},
     "fleet_asked": {"mainpc": {"groups": {"core": {"status": "would change"}}}, "pc2": None},
     "fleet_results": {"mainpc": {"core": {"status": "changed"}}, "pc2": None},
     "fleet_removed": {"mainpc": {"removed": {"containers": []}, "kept": {"volumes": {}}}},
@@ -23,6 +26,11 @@ REGISTERED = {
     ("about", "text"),
     [
         ("deploy", "mainpc (docker): changed: core"),
+        (
+            "doctor",
+            "mainpc: it could not be asked (unreachable, or gpu_facts failed)\n\n"
+            "1 hosts, findings: 0 error, 0 warning, 0 info; 1 could not be asked",
+        ),
         ("status", "nothing of this inventory runs"),
         ("teardown", "mainpc: removed 0 containers"),
         ("verify", "0 of 0 services are healthy\nno links"),
@@ -48,5 +56,17 @@ def test_playbooks_register_what_the_reports_read():
     root = pathlib.Path(__file__).resolve().parents[4]
     texts = "\n".join(path.read_text() for path in (root / "playbooks").rglob("*.yml"))
     assert set(re.findall(r"about: (\w+)", texts)) == set(ARGUMENTS["about"]["choices"])
-    named = set(re.findall(r"(?:register: |^\s+)(fleet_\w+)\b", texts, re.MULTILINE))
+    named = set(re.findall(r"(?:register: |^\s+)((?:gpu_)?fleet_\w+)\b", texts, re.MULTILINE))
     assert set(REGISTERED) <= named
+
+
+def test_the_answer_is_written_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "doctor.json"
+    assert write_json(str(target), {"hosts": {}}) == {"path": str(target)}
+    assert json.loads(target.read_text()) == {"hosts": {}}
+    assert [path.name for path in tmp_path.iterdir()] == ["doctor.json"]
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path):
+    with pytest.raises(InputError, match="the answer cannot be written: No such file or directory"):
+        write_json(str(tmp_path / "missing" / "doctor.json"), {})
