@@ -89,6 +89,8 @@ class Display:
     """Whose session it is."""
     authority: str = ""
     """X11: path of the file with the cookie; empty where the server was found and no such file."""
+    more: tuple[str, ...] = ()
+    """WSLg: paths of its other sockets, ``…/wayland-0`` and ``…/PulseServer``."""
 
 
 @dataclass(frozen=True)

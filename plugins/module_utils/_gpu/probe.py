@@ -22,7 +22,7 @@ FILE_LIMIT = 1 << 20
 @dataclass(frozen=True)
 class Node:
     kind: str
-    """char or block."""
+    """char or block; from `entry` also socket or file."""
     major: int | None
     minor: int | None
     mode: str
@@ -55,6 +55,9 @@ class Reader(t.Protocol):
 
     def node(self, path: str) -> Node | None:
         """A device node; None for anything else."""
+
+    def entry(self, path: str) -> Node | None:
+        """Who owns a socket or a file (major and minor None), without its content; None for anything else."""
 
     def link(self, path: str) -> str | None: ...
 
@@ -141,6 +144,19 @@ class HostReader:
             return None
         mode = f"{stat.S_IMODE(found.st_mode):04o}"
         return Node(kind, os.major(found.st_rdev), os.minor(found.st_rdev), mode, found.st_uid, found.st_gid)
+
+    def entry(self, path: str) -> Node | None:
+        try:
+            found = os.stat(path)
+        except OSError:
+            return None
+        if stat.S_ISSOCK(found.st_mode):
+            kind = "socket"
+        elif stat.S_ISREG(found.st_mode):
+            kind = "file"
+        else:
+            return None
+        return Node(kind, None, None, f"{stat.S_IMODE(found.st_mode):04o}", found.st_uid, found.st_gid)
 
     def link(self, path: str) -> str | None:
         try:

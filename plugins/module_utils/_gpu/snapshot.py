@@ -23,6 +23,7 @@ ENVIRONMENT = (
     "WSL_INTEROP",
     "XDG_RUNTIME_DIR",
     "DISPLAY",
+    "XAUTHORITY",
     "WAYLAND_DISPLAY",
     "NVIDIA_VISIBLE_DEVICES",
     "CUDA_VISIBLE_DEVICES",
@@ -94,6 +95,12 @@ class RecordingReader:
         if node is not None:
             self._nodes[path] = {**vars(node)}
         return node
+
+    def entry(self, path: str) -> Node | None:
+        entry = self._reader.entry(path)
+        if entry is not None:
+            self._nodes[path] = {**vars(entry)}
+        return entry
 
     def link(self, path: str) -> str | None:
         target = self._reader.link(path)
@@ -194,7 +201,16 @@ class ReplayReader:
         parent, _slash, name = path.rpartition("/")
         if path not in self._nodes and path.startswith("/dev/") and name in self._directories.get(parent, ()):
             return None if path in self._directories else Node("char", None, None, "", 0, 0)
-        return self._nodes.get(path)
+        found = self._nodes.get(path)
+        return None if found is not None and found.kind in ("socket", "file") else found
+
+    def entry(self, path: str) -> Node | None:
+        """A socket or file, also one of which only the name in its directory, or only the content, was recorded."""
+        if path in self._nodes:
+            return self._nodes[path] if self._nodes[path].kind in ("socket", "file") else None
+        parent, _slash, name = path.rpartition("/")
+        there = path in self._files or name in self._directories.get(parent or "/", ())
+        return Node("file", None, None, "", 0, 0) if there and path not in self._directories else None
 
     def link(self, path: str) -> str | None:
         return self._links.get(path)
@@ -262,8 +278,7 @@ def _node(entry: t.Any) -> Node | None:
     try:
         return Node(
             str(entry.get("kind", "char")),
-            int(entry.get("major", 0)),
-            int(entry.get("minor", 0)),
+            *(None if number is None else int(number) for number in (entry.get("major", 0), entry.get("minor", 0))),
             str(entry.get("mode", "0600")),
             int(entry.get("uid", 0)),
             int(entry.get("gid", 0)),
