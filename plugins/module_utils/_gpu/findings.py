@@ -48,7 +48,10 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "nodes-lazy": (WARNING, "Run `nvidia-modprobe -u -c 0`, or let the first CUDA program make them."),
     "nvidia-no-devices": (ERROR, "Check `dmesg | grep NVRM`: the driver runs but gave up on every card."),
-    "gpu-not-in-container": (INFO, "Give it to this container when it is started, e.g. `--device nvidia.com/gpu=all`."),
+    "gpu-not-in-container": (
+        INFO,
+        "Give it to this container when it is started: `--device nvidia.com/gpu=all`; for AMD `--device /dev/kfd --device /dev/dri`.",
+    ),
     "gpu-not-driven": (
         WARNING,
         "Look at `dmesg | grep -e NVRM -e nouveau`, and at the kernel's boot options for excluded cards.",
@@ -63,6 +66,28 @@ CODES: dict[str, tuple[str, str]] = {
     "mig-without-instances": (
         ERROR,
         "Make instances (`nvidia-smi mig -cgi … -C`) or switch MIG off (`nvidia-smi -mig 0`).",
+    ),
+    "amdgpu-not-bound": (
+        ERROR,
+        "Load it with `modprobe amdgpu` and look at `dmesg | grep amdgpu`: firmware missing, or a kernel older than the card.",
+    ),
+    "radeon-in-use": (
+        WARNING,
+        "If the chip is GCN 1 or 2, boot with `radeon.si_support=0 radeon.cik_support=0 amdgpu.si_support=1 amdgpu.cik_support=1`: "
+        "Vulkan then works; ROCm needs a newer card.",
+    ),
+    "kfd-missing": (
+        ERROR,
+        "Boot a kernel with CONFIG_HSA_AMD=y (distributions' kernels have it) and look at `dmesg | grep kfd`; "
+        "a container needs `--device /dev/kfd`.",
+    ),
+    "kfd-without-gpu": (
+        WARNING,
+        "Look at `dmesg | grep kfd` for «unsupported» or «PCIe atomics»; a GPU that ROCm does not support can be used through vulkan.",
+    ),
+    "render-node-missing": (
+        ERROR,
+        "Run `udevadm trigger --subsystem-match=drm`; a container needs `--device` with the node's path.",
     ),
     "gpu-passed-through": (INFO, "It belongs to a virtual machine; bind it to its own driver to use it here."),
     "gpu-not-used": (INFO, "This release does not use it yet; its containers get the CPU."),
@@ -93,6 +118,14 @@ CODES: dict[str, tuple[str, str]] = {
     "cdi-stale": (ERROR, "Write it again: `nvidia-ctk cdi generate --output={path}`."),
     "cdi-shadowed": (WARNING, "Remove the older file {path}."),
     "cdi-conflict": (ERROR, "Two specs of one directory define the same name, so neither works; remove one of {path}."),
+    "display-missing": (
+        ERROR,
+        "Log in on this host's desktop (or start its display server) and run again, or write `optional: true` below x-display.",
+    ),
+    "x11-no-cookie": (
+        INFO,
+        "Log in to the desktop session, or name the cookie's file in XAUTHORITY; start a server of your own with -auth FILE.",
+    ),
     "snapshot-damaged": (WARNING, "Record the snapshot again with the `record` option of gpu_facts."),
     "engine-not-running": (INFO, "Start it if this host is to use it, for example `systemctl enable --now {engine}`."),
     "engine-failed": (WARNING, "Run the command by hand."),

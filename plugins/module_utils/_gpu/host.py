@@ -15,7 +15,7 @@ import dataclasses
 from .._units import human
 from . import view
 from .findings import Finding, finding
-from .model import EngineFacts, GpuHost, Stack
+from .model import Display, EngineFacts, GpuHost, Stack
 from .platform import detect as detect_platform
 from .probe import Reader
 from .view import Detected, HostView
@@ -140,7 +140,23 @@ def describe(reader: Reader, engines: dict[str, EngineFacts] | None = None) -> G
     findings = [found for entry in detected for found in entry.findings]
     findings += _unused(looked) + _platform_findings(platform)
     npus = tuple(npu for entry in detected for npu in entry.npus)
-    return GpuHost(platform, rank(stacks), engines or {}, tuple(findings), npus)
+    displays, found_there = _displays(looked)
+    return GpuHost(platform, rank(stacks), engines or {}, (*findings, *found_there), npus, displays)
+
+
+def _displays(looked: HostView) -> tuple[tuple[Display, ...], tuple[Finding, ...]]:
+    """Display servers. Their file is imported only where a socket is there; a Mac's are out of containers' reach."""
+    reader = looked.reader
+    sessions = reader.directory("/run/user") or ()
+    if looked.platform == "macos" or not (
+        looked.platform == "wsl2"
+        or reader.directory("/tmp/.X11-unix")
+        or any(name.startswith("wayland-") for uid in sessions for name in reader.directory(f"/run/user/{uid}") or ())
+    ):
+        return (), ()
+    from .display import detect
+
+    return detect(reader, looked.platform)
 
 
 def rank(stacks: list[Stack]) -> tuple[Stack, ...]:
