@@ -10,11 +10,15 @@ module: gpu_facts
 short_description: Tell what GPUs a host has and how containers reach them
 version_added: 0.1.0
 description:
-  - Finds the GPUs of a host and the stacks through which they can be used (V(nvidia), V(nvidia-wsl), V(cpu)), says for
-    each whether it is ready and why, and explains every «no» with a finding that names the probe and the mend.
+  - Finds the GPUs of a host and the stacks through which they can be used (V(nvidia), V(nvidia-wsl), V(nvidia-tegra),
+    V(rocm), V(rocm-wsl), V(intel), V(vulkan), V(videocore), V(venus), V(metal), V(cpu)), says for each whether it is
+    ready and why, and explains every «no» with a finding that names the probe, its evidence and the mend.
   - For each engine, says how a container gets the GPU there.
   - Can write everything it read into a snapshot, and work from a snapshot instead of the host.
-  - Needs nothing on the host. NVML is asked through C(nvidia-ml-py) where that is installed, else C(nvidia-smi).
+  - Needs nothing on the host. NVIDIA's driver is asked through its own library NVML, with C(nvidia-ml-py) where that is
+    installed; C(nvidia-smi) is started only where that library cannot be loaded.
+  - A library of a driver that does not answer within 30 seconds is a finding. Where the kernel itself waits for a broken
+    GPU, no process that asked can end before the kernel lets go; give the task a C(timeout), as C(deploy.yml) does.
 extends_documentation_fragment:
   - gpu_fleet.containers.attributes
   - gpu_fleet.containers.attributes.read_only
@@ -37,6 +41,13 @@ options:
       - Docker behind other URLs (V(ssh://…), TLS) is left to M(gpu_fleet.containers.container_groups).
     type: str
     default: ""
+  thorough:
+    description:
+      - Also start tools that would only confirm what files, libraries and sockets tell already, such as C(nvidia-smi),
+        C(rocminfo) and C(vulkaninfo), for a second opinion. Each is a process and takes up to some seconds.
+      - O(record) implies it, because a snapshot for a bug report should hold every tool's answer.
+    type: bool
+    default: false
   record:
     description:
       - Write everything that was read to this file on the host, as a snapshot (JSON). What is there must be a regular file.
@@ -82,28 +93,151 @@ gpu:
       type: str
       sample: nvidia-wsl
     stacks:
-      description: All stacks of the host, best first, each with C(name), C(ready), C(reason) and C(devices).
+      description: All stacks of the host, best first.
       type: list
       elements: dict
+      contains:
+        name:
+          description: The stack.
+          type: str
+          sample: nvidia
+        ready:
+          description: Whether a program on this host could use a GPU through it now.
+          type: bool
+        reason:
+          description: Why it is ready or not.
+          type: str
+        rank:
+          description: Why it stands where it does among the stacks.
+          type: str
+          sample: ready, the vendor's own stack, discrete, 24.0 GiB
+        devices:
+          description: Its GPUs, in the form of RV(gpu.devices).
+          type: list
+          elements: dict
     devices:
-      description:
-        - All GPUs, each with C(stack), C(vendor), C(name), C(uuid), C(index), C(minor), C(bus_id), C(memory_bytes),
-          C(memory_free_bytes), C(nodes), C(driver), C(integrated), C(compute_capability), C(ready), C(mig_enabled) and C(mig).
-        - Sizes are bytes; null means that the host did not say.
+      description: All GPUs. Sizes are bytes; null means that the host did not say.
       type: list
       elements: dict
+      contains:
+        stack:
+          description: The stack it is used through.
+          type: str
+        vendor:
+          description: Its maker, V(nvidia), V(amd), V(intel) and so on.
+          type: str
+        name:
+          description: The name that its maker sells it under.
+          type: str
+        uuid:
+          description: A name that stays the same on every run; the vendor's own where it gives one.
+          type: str
+        index:
+          description: Number by which the vendor's tools and CDI names count.
+          type: int
+        minor:
+          description: N of C(/dev/nvidiaN), which is not the index.
+          type: int
+        bus_id:
+          description: PCI address.
+          type: str
+          sample: "0000:01:00.0"
+        memory_bytes:
+          description: Its memory. For a GPU that shares the machine's memory, all of that.
+          type: int
+        memory_free_bytes:
+          description: What of it is free.
+          type: int
+        nodes:
+          description: Device nodes that a program needs, each with C(path), C(major), C(minor), C(mode), C(uid) and C(gid).
+          type: list
+          elements: dict
+        driver:
+          description: Version of the driver; under WSL2 of the driver in Windows.
+          type: str
+        integrated:
+          description: Whether it shares the machine's memory.
+          type: bool
+        compute_capability:
+          description: NVIDIA's generation number.
+          type: str
+          sample: "8.9"
+        architecture:
+          description: The vendor's name for the chip where images are built for it.
+          type: str
+          sample: gfx1100
+        ready:
+          description: Whether this GPU can be used.
+          type: bool
+        mig_enabled:
+          description: Whether it is divided. Containers get its slices then, never the whole.
+          type: bool
+        mig:
+          description: Its slices, each with C(name), C(uuid), C(gpu_instance), C(compute_instance), C(memory_bytes), C(index) and C(nodes).
+          type: list
+          elements: dict
+    npus:
+      description: Neural accelerators, which are no GPUs, in the form of RV(gpu.devices).
+      type: list
+      elements: dict
+    displays:
+      description: Display servers on which containers could draw. No cookie is returned.
+      type: list
+      elements: dict
+      contains:
+        kind:
+          description: V(x11), V(wayland) or V(wslg).
+          type: str
+        name:
+          description: Its name.
+          type: str
+          sample: ":0"
+        socket:
+          description: Path of its socket on the host.
+          type: str
+        uid:
+          description: Whose session it is.
+          type: int
+        authority:
+          description: For X11, path of the file with the cookie; empty where there is none.
+          type: str
     engines:
       description:
         - Per engine C(installed), C(ready), C(reason), C(version), C(id), C(rootless), C(flavour), C(url), C(cdi_dirs),
           C(cdi_devices), C(runtimes), C(selinux) and C(declared), the GPU memory in bytes by uuid that running containers declared.
       type: dict
+    cdi:
+      description:
+        - What CDI specs of this host say, for engines that cannot read them. By kind, C(edits) for every device and
+          C(devices), which are edits by name.
+      type: dict
     access:
       description: Per engine and ready stack, how a container gets all GPUs of the stack (mode, CDI names, devices, mounts, environment).
       type: dict
     findings:
-      description: What detection has to say, each with C(level), C(code), C(message), C(probe) and C(mend).
+      description: What detection has to say.
       type: list
       elements: dict
+      contains:
+        level:
+          description: V(error), V(warning) or V(info).
+          type: str
+        code:
+          description: A name for this kind of finding, which never changes its meaning.
+          type: str
+          sample: driver-library-mismatch
+        message:
+          description: What was found.
+          type: str
+        probe:
+          description: The file, command or library that it comes from.
+          type: str
+        evidence:
+          description: What the probe showed; the line, value or name that the finding rests on.
+          type: str
+        mend:
+          description: The command or edit that helps.
+          type: str
 """
 
 import json
@@ -120,6 +254,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run i
 ARGUMENTS = {
     "engines": {"type": "list", "elements": "str", "choices": ["docker", "podman"], "default": ["docker", "podman"]},
     "engine_url": {"type": "str", "default": ""},
+    "thorough": {"type": "bool", "default": False},
     "record": {"type": "path"},
     "replay": {"type": "path"},
 }
@@ -129,7 +264,7 @@ def run(module: t.Any) -> dict[str, t.Any]:
     parameters = module.params
     if parameters["replay"] or parameters["record"]:
         return _with_snapshot(module)
-    return {"gpu": gather(HostReader(), parameters["engines"], parameters["engine_url"])}
+    return {"gpu": gather(HostReader(thorough=parameters["thorough"]), parameters["engines"], parameters["engine_url"])}
 
 
 def _with_snapshot(module: t.Any) -> dict[str, t.Any]:
@@ -140,7 +275,7 @@ def _with_snapshot(module: t.Any) -> dict[str, t.Any]:
     if parameters["replay"]:
         reader = snapshot.ReplayReader(snapshot.load(parameters["replay"]))
         return {"gpu": gather(reader, parameters["engines"], parameters["engine_url"])}
-    recording = snapshot.RecordingReader(HostReader())
+    recording = snapshot.RecordingReader(HostReader(thorough=True))
     gpu = gather(recording, parameters["engines"], parameters["engine_url"])
     if not module.check_mode:
         _write(parameters["record"], recording.snapshot())

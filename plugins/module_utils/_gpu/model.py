@@ -37,6 +37,8 @@ class MigDevice:
     memory_bytes: int | None = None
     index: int | None = None
     """Number within the parent: CDI calls it ``<parent index>:<index>``."""
+    nodes: tuple[DeviceNode, ...] = ()
+    """Nodes of its two instances (/dev/nvidia-caps/…), which a container needs beside the parent's."""
 
 
 @dataclass(frozen=True)

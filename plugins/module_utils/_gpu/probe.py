@@ -70,7 +70,13 @@ class Reader(t.Protocol):
         """A second opinion: a command's answer where it costs nothing (a snapshot) or was asked for (`thorough`)."""
 
     def nvml(self) -> dict[str, t.Any] | None:
-        """NVML's answers (see `nvml.py`); None when the library or its Python binding is missing."""
+        """NVML's answers (see `nvml.py`); None when its library is missing."""
+
+    def cuda(self) -> dict[str, t.Any] | None:
+        """libcuda's answers (see `libcuda.py`), which take a while; None when it is missing."""
+
+    def program(self, name: str) -> str | None:
+        """Where an installed program is; None when it is not. Costs no process."""
 
     def docker_info(self, url: str) -> CommandResult | None:
         """stdout: the JSON of ``docker info --format {{json .}}``. None: Docker is not installed."""
@@ -103,7 +109,7 @@ SEARCH = (
 
 
 class HostReader:
-    """This host. `pynvml` is injected by tests; by default the installed module is used.
+    """This host. `pynvml` is injected by tests; by default `nvml.py` finds one.
 
     thorough: tools are asked for a second opinion, too (each is a process); by default files have to do.
     """
@@ -196,10 +202,18 @@ class HostReader:
         return self.command(argv, timeout=30.0) if self._thorough else None
 
     def nvml(self) -> dict[str, t.Any] | None:
-        from .nvml import ask, load
+        from .nvml import ask_host
 
-        binding = self._pynvml or load()
-        return None if binding is None else ask(binding)
+        return ask_host(self._pynvml)
+
+    def cuda(self) -> dict[str, t.Any] | None:
+        from .guarded import in_child
+        from .libcuda import ask
+
+        return in_child(ask, 30.0)
+
+    def program(self, name: str) -> str | None:
+        return find_program(name)
 
     def docker_info(self, url: str) -> CommandResult | None:
         from .docker_api import info

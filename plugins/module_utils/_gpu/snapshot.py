@@ -15,7 +15,7 @@ import typing as t
 
 from .._errors import InputError
 from .findings import Finding, finding
-from .probe import DOCKER_DECLARED, DOCKER_INFO, CommandResult, Node, Reader
+from .probe import DOCKER_DECLARED, DOCKER_INFO, SEARCH, CommandResult, Node, Reader
 
 ENVIRONMENT = (
     "container",
@@ -56,11 +56,11 @@ class RecordingReader:
         self._nodes: dict[str, dict[str, t.Any]] = {}
         self._links: dict[str, str] = {}
         self._commands: dict[str, dict[str, t.Any]] = {}
-        self._nvml: dict[str, t.Any] | None = None
+        self._answers: dict[str, dict[str, t.Any]] = {}
 
     def snapshot(self) -> dict[str, t.Any]:
         """What was asked so far, in Format 1, without secrets."""
-        made = {
+        return {
             "snapshot": 1,
             "system": self.system(),
             "machine": self.machine(),
@@ -69,8 +69,8 @@ class RecordingReader:
             "nodes": self._nodes,
             "links": self._links,
             "commands": self._commands,
+            **self._answers,
         }
-        return made if self._nvml is None else {**made, "nvml": self._nvml}
 
     def system(self) -> str:
         return self._reader.system()
@@ -126,14 +126,27 @@ class RecordingReader:
         return self._kept(key_of(argv), self._reader.known(argv))
 
     def nvml(self) -> dict[str, t.Any] | None:
-        self._nvml = self._reader.nvml()
-        return self._nvml
+        return self._answered("nvml", self._reader.nvml())
+
+    def cuda(self) -> dict[str, t.Any] | None:
+        return self._answered("cuda", self._reader.cuda())
+
+    def program(self, name: str) -> str | None:
+        path = self._reader.program(name)
+        if path is not None:
+            self.exists(path)
+        return path
 
     def docker_info(self, url: str) -> CommandResult | None:
         return self._kept(key_of(DOCKER_INFO), self._reader.docker_info(url))
 
     def docker_declared(self, url: str) -> CommandResult | None:
         return self._kept(key_of(DOCKER_DECLARED), self._reader.docker_declared(url))
+
+    def _answered(self, key: str, answer: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
+        if answer is not None:
+            self._answers[key] = answer
+        return answer
 
     def _kept(self, key: str, result: CommandResult | None) -> CommandResult | None:
         if result is not None:
@@ -165,7 +178,9 @@ class ReplayReader:
         self._directories = self._entries("directories", parts["directories"], _names)
         commands = self._entries("commands", parts["commands"], _result)
         self._commands = {key_of(key.split() or [key]): result for key, result in commands.items()}
-        self._nvml = self._shaped(data["nvml"], dict, "nvml") if data.get("nvml") is not None else None
+        self._answers = {
+            name: self._shaped(data[name], dict, name) for name in ("nvml", "cuda") if data.get(name) is not None
+        }
 
     def findings(self) -> list[Finding]:
         if not self.damage:
@@ -231,10 +246,20 @@ class ReplayReader:
         return self._commands.get(key_of(argv))
 
     def known(self, argv: t.Sequence[str]) -> CommandResult | None:
-        return self.command(argv)
+        return self._commands.get(key_of(argv))
 
     def nvml(self) -> dict[str, t.Any] | None:
-        return self._nvml
+        return self._answers.get("nvml")
+
+    def cuda(self) -> dict[str, t.Any] | None:
+        return self._answers.get("cuda")
+
+    def program(self, name: str) -> str | None:
+        """By its entry in one of the usual directories, or by a recorded run of it."""
+        for directory in SEARCH:
+            if name in (self.directory(directory) or ()):
+                return f"{directory}/{name}"
+        return name if any(key.partition(" ")[0] == name for key in self._commands) else None
 
     def docker_info(self, url: str) -> CommandResult | None:
         return self.command(DOCKER_INFO)

@@ -80,6 +80,9 @@ class FakeNvml:
     def nvmlDeviceGetMigMode(self, handle):
         return [1 if handle.get("slices") else 0, 0]
 
+    def nvmlDeviceGetPersistenceMode(self, _handle):
+        return 1
+
     def nvmlDeviceGetMaxMigDeviceCount(self, _handle):
         return 7
 
