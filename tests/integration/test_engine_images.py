@@ -11,7 +11,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config
 from .conftest import IMAGE
 from .waiting import output_of, run, until
 
-LABELS = {"org.gpu-fleet.image.inputs": "abc", "other": 'a "b", $c'}
+LABELS = {"org.gpu-fleet.image.inputs": "abc", "other": 'a "b", c'}
 CONTAINERFILE = """\
 ARG BASE
 FROM ${BASE} AS first
@@ -68,6 +68,20 @@ def test_build(engine, name, context):
     engine.remove_image(second)
     engine.remove_image(second)
     assert images(engine, second) == []
+
+
+def test_a_label_with_a_dollar_sign_is_right_or_refused(engine, name, context):
+    """Podman 5.4 would take it for a variable, and the image would carry another label."""
+    tag, labels = f"localhost/{name}:1", {"price": "$5 {$HOME}"}
+    try:
+        engine.build_image(context, "files/Containerfile", [tag], {"BASE": IMAGE}, labels)
+    except EngineError as error:
+        assert engine.name == "podman" and "label price" in error.message and "build.labels" in error.mend
+        assert images(engine, tag) == []
+    else:
+        (image,) = images(engine, tag)
+        assert image.labels["price"] == labels["price"]
+        engine.remove_image(tag)
 
 
 def test_build_stops_at_its_target(engine, name, context):

@@ -214,7 +214,28 @@ class PodmanEngine:
             self._podman.stream(words, on_line, path=f"image {tags[0]}" if tags else f"build of {context}")
             with open(id_file, encoding="utf-8") as stream:
                 text = stream.read().strip()
-        return text if text.startswith("sha256:") else f"sha256:{text}"
+        image_id = text if text.startswith("sha256:") else f"sha256:{text}"
+        self._want_labels(image_id, labels)
+        return image_id
+
+    def _want_labels(self, image_id: str, labels: dict[str, str]) -> None:
+        """Podman 4.4 and newer may take ``$name`` in a label of a build for a variable (containers/podman#29095).
+
+        An image whose label came out otherwise is removed: the next run would take it for the right one.
+        """
+        doubtful = {key: value for key, value in labels.items() if "$" in value}
+        if not doubtful:
+            return
+        inspected = parse.documents(self._podman.ask("image", "inspect", "--format", "json", image_id), "image inspect")
+        seen = inspected[0].get("Labels") or {}
+        for key, value in doubtful.items():
+            if seen.get(key) != value:
+                self._podman.run("image", "rm", "--force", image_id)
+                raise EngineError(
+                    f"podman build made {seen.get(key)!r} of the label {key}: {value!r}",
+                    path=f"image {image_id}: labels",
+                    mend="Leave $ out of build.labels: this Podman expands it (containers/podman#29095).",
+                )
 
     def import_image(self, archive: str, reference: str, labels: dict[str, str]) -> str:
         text = self._podman.ask(*arguments_of.import_image(archive, reference, labels), path=f"image {reference}")
