@@ -50,7 +50,7 @@ CODES: dict[str, tuple[str, str]] = {
     "nvidia-no-devices": (ERROR, "Check `dmesg | grep NVRM`: the driver runs but gave up on every card."),
     "gpu-not-in-container": (
         INFO,
-        "Give it to this container when it is started: `--device nvidia.com/gpu=all`; for AMD `--device /dev/kfd --device /dev/dri`.",
+        "Give it to this container when it is started: `--device nvidia.com/gpu=all`; for AMD `--device /dev/kfd --device /dev/dri`, for others `--device /dev/dri`.",
     ),
     "gpu-not-driven": (
         WARNING,
@@ -89,8 +89,49 @@ CODES: dict[str, tuple[str, str]] = {
         ERROR,
         "Run `udevadm trigger --subsystem-match=drm`; a container needs `--device` with the node's path.",
     ),
+    "gpu-driver-missing": (
+        ERROR,
+        "Load the kernel's driver (`modprobe {driver}`); where that fails, look at `dmesg | grep -e {driver} -e drm`: firmware missing, or a kernel older than the GPU.",
+    ),
+    "gpu-too-old": (INFO, "Its containers get the CPU: neither Vulkan nor compute was ever made for it."),
+    "vulkan-driver-missing": (
+        INFO,
+        "If programs on the host itself are to use Vulkan, install Mesa's drivers (Debian, Ubuntu and Fedora: mesa-vulkan-drivers; Arch: vulkan-{driver}).",
+    ),
+    "vulkan-unsupported": (INFO, "OpenGL works; for Vulkan another GPU is needed."),
+    "vulkan-falls-back": (
+        ERROR,
+        "Run `VK_LOADER_DEBUG=error,driver vulkaninfo --summary` as the same user; most often Mesa is older than the GPU, or kernel firmware is missing.",
+    ),
+    "vulkan-software": (
+        INFO,
+        "A rasteriser is no GPU. If this host has one, install its kernel driver; else nothing is to be done.",
+    ),
+    "vulkan-wsl": (
+        INFO,
+        "Use the vendor's own stack (nvidia-wsl, rocm-wsl); dzn, Vulkan over Direct3D 12, is not conformant.",
+    ),
+    "npu-found": (INFO, "A container gets it with `capabilities: [npu]`; it counts as no GPU."),
+    "videocore-legacy-driver": (
+        ERROR,
+        "Put `dtoverlay=vc4-kms-v3d` into /boot/firmware/config.txt (before Debian 12: /boot/config.txt) and reboot.",
+    ),
+    "venus-not-offered": (
+        INFO,
+        "Start the virtual machine with Venus (QEMU 9.2 or newer: `-device virtio-gpu-gl,hostmem=4G,blob=true,venus=true`; on a Mac: krunkit), and install Mesa's virtio Vulkan driver in it.",
+    ),
+    "podman-machine-no-gpu": (
+        WARNING,
+        'Make one that shares the GPU, on Apple silicon: `CONTAINERS_MACHINE_PROVIDER=libkrun podman machine init`, or set `provider = "libkrun"` below [machine] in containers.conf first.',
+    ),
+    "podman-machine-stopped": (INFO, "Run `podman machine start {machine}`."),
+    "metal-not-in-containers": (
+        INFO,
+        "Run the program on the Mac itself, or use a Podman machine of the provider libkrun for Vulkan (stack venus).",
+    ),
+    "metal-unknown": (WARNING, "Run `system_profiler SPDisplaysDataType -json` by hand."),
     "gpu-passed-through": (INFO, "It belongs to a virtual machine; bind it to its own driver to use it here."),
-    "gpu-not-used": (INFO, "This release does not use it yet; its containers get the CPU."),
+    "gpu-not-used": (INFO, "Its containers get the CPU: this release has no stack for it."),
     "wsl1": (WARNING, "Run `wsl --set-version <distribution> 2` in Windows: WSL1 has no GPU."),
     "wsl-no-dxg": (
         ERROR,

@@ -1,0 +1,76 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Render nodes: whether a card's is there and may be opened, and how much memory sysfs says a card has."""
+
+from __future__ import annotations
+
+import re
+
+from .findings import Finding, finding
+from .model import DeviceNode
+from .probe import Reader
+from .view import Card, HostView, device_node
+
+
+def given(view: HostView, cards: tuple[Card, ...]) -> tuple[Card, ...]:
+    """In a container sysfs shows the outer host's cards: only those count of which it was given the render node."""
+    if view.platform != "container":
+        return cards
+    return tuple(card for card in cards if card.render and view.reader.node(card.render) is not None)
+
+
+def label(card: Card, vendor: str) -> str:
+    """``Intel GPU 0x56a0 at 0000:03:00.0``"""
+    return " ".join(part for part in (vendor, "GPU", card.device, "at", card.bus_id) if part)
+
+
+def check(view: HostView, card: Card, name: str) -> tuple[DeviceNode | None, Finding | None]:
+    """A card's render node as far as it is known, and the first thing that keeps this user from it."""
+    if not card.render:
+        names = ", ".join(view.reader.directory("/sys/class/drm") or ()) or "nothing"
+        return None, finding(
+            "render-node-missing",
+            f"The driver {card.driver} made no render node for the {name}",
+            "/sys/class/drm",
+            f"/sys/class/drm holds {names}",
+        )
+    node = device_node(view.reader, card.render)
+    if node is None and not view.reader.exists(card.render):
+        names = ", ".join(view.reader.directory("/dev/dri") or ()) or "nothing"
+        text = f"{card.render} is not there for the {name}"
+        return None, finding("render-node-missing", text, card.render, f"/dev/dri holds {names}")
+    # A snapshot of which nobody recorded /dev speaks neither for nor against the node.
+    return node or DeviceNode(card.render), refused(view, card.render)
+
+
+def refused(view: HostView, path: str) -> Finding | None:
+    node = view.reader.node(path)
+    if node is None or view.user.may_open(node):
+        return None
+    text = f"{path} has mode {node.mode} and group {node.gid}; user {view.user.uid} may not open it"
+    shown = f"mode {node.mode}, owner {node.uid}, group {node.gid}; groups of user {view.user.uid}: " + (
+        ", ".join(map(str, view.user.gids)) or "none"
+    )
+    return finding("no-permission", text, path, shown, group=str(node.gid))
+
+
+def memory(reader: Reader, card: Card) -> int | None:
+    """Bytes of an Intel card's own memory, where a driver tells them; the kernel's own i915 does not.
+
+    xe has ``tileN/physical_vram_size_bytes`` (IGT tests/intel/xe_sysfs_tile.c), Intel's own i915 packages
+    ``cardN/lmem_total_bytes`` (IGT; intel/intel-device-plugins-for-kubernetes).
+    """
+    tiles = [name for name in reader.directory(card.base) or () if re.fullmatch(r"tile\d+", name)]
+    sizes = [_number(reader, f"{card.base}/{tile}/physical_vram_size_bytes") for tile in tiles]
+    if any(sizes):
+        return sum(size or 0 for size in sizes)
+    if not card.name:
+        return None
+    return _number(reader, f"/sys/class/drm/{card.name}/lmem_total_bytes") or None
+
+
+def _number(reader: Reader, path: str) -> int | None:
+    """xe writes ``0x0000000400000000`` (the kernel's %pa; IGT reads hexadecimal), others write decimal."""
+    text = (reader.file(path) or "").strip()
+    return int(text, 0) if re.fullmatch(r"0x[0-9a-fA-F]{1,16}|0|[1-9][0-9]{0,16}", text) else None
