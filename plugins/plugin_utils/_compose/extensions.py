@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the gpu_fleet.containers developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our own keys: `x-fleet`, `x-gpu`, `x-links`, `x-oneshot`, `x-settle`, `build.x-stacks`, `build.x-bootstrap`."""
+"""Our own keys: `x-fleet`, `x-gpu`, `x-display`, `x-links`, `x-oneshot`, `x-settle`, `build.x-stacks`, `build.x-bootstrap`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ from .._nearest import did_you_mean
 from . import mounts, units
 from .build import build_arguments
 from .context import Context
-from .spec import STACKS, BuildExtensions, BuildVariant, GpuWish, LinkWish, Path, ServiceExtensions
+from .spec import (
+    DISPLAYS,
+    STACKS,
+    BuildExtensions,
+    BuildVariant,
+    DisplayWish,
+    GpuWish,
+    LinkWish,
+    Path,
+    ServiceExtensions,
+)
 
 Data = dict[str, t.Any]
 
@@ -28,6 +38,7 @@ def service_extensions(raw: Data, canonical: Data, path: Path, context: Context)
     """`raw` is the service as the schema gave it back, `canonical` what it became."""
     return ServiceExtensions(
         gpu=_gpu(raw.get("x-gpu"), canonical, path, context),
+        display=_display(raw.get("x-display"), path, context),
         links=_links(raw.get("x-links", {}), path, context),
         one_shot=raw.get("x-oneshot", False),
         settle=duration_seconds(raw["x-settle"]) if "x-settle" in raw else None,
@@ -71,6 +82,23 @@ def _gpu_request(canonical: Data, path: Path, context: Context) -> Data | None:
         place = (*path, "deploy", "resources", "reservations", "devices", wanted[1][0])
         context.problems.error(place, "a second request for GPUs", "Put both into one request.")
     return wanted[0][1] if wanted else None
+
+
+def _display(wish: str | list[str] | Data | None, path: Path, context: Context) -> DisplayWish | None:
+    if wish is None:
+        return None
+    if isinstance(wish, str):
+        wish = {} if wish == "auto" else {"kinds": [wish]}
+    elif isinstance(wish, list):
+        wish = {"kinds": wish}
+    kinds, display = tuple(wish.get("kinds") or DISPLAYS), wish.get("display", "")
+    if len(set(kinds)) != len(kinds):
+        context.problems.error((*path, "x-display"), "a kind of display is named twice")
+    if display and not {"wslg", "wayland" if display.startswith("wayland") else "x11"} & set(kinds):
+        context.problems.error(
+            (*path, "x-display", "display"), f"{display} is none of {', '.join(kinds)}", "Remove kinds."
+        )
+    return DisplayWish(kinds, display, wish.get("optional", False))
 
 
 def _links(entries: Data, path: Path, context: Context) -> tuple[LinkWish, ...]:

@@ -28,6 +28,8 @@ _REPLACED = frozenset(
         ("x-gpu", "stacks"),
         ("x-gpu", "ids"),
         ("x-links", "*", "check"),
+        ("x-display",),
+        ("x-display", "kinds"),
     )
 )
 """Lists that are replaced as a whole."""

@@ -32,7 +32,7 @@ from .schema_parts import (
     WHOLE_OR_TEXT,
 )
 from .shapes import ListOf, MapOf, Object, OneOf
-from .spec import STACKS
+from .spec import DISPLAYS, STACKS
 
 _CONDITIONS = ("service_started", "service_healthy", "service_completed_successfully")
 _ATTACHMENT = OneOf(
@@ -105,6 +105,20 @@ _GPU = Object(
         "count": DEVICE_COUNT,
         "ids": ListOf(WHOLE_OR_TEXT, words="a list of indexes or uuids"),
     }
+)
+_KINDS = ListOf(Text(words="a kind of display", choices=DISPLAYS), words="a list of kinds of display")
+_DISPLAY = OneOf(
+    (
+        Text(words="a kind of display", choices=("auto", *DISPLAYS)),
+        _KINDS,
+        Object(
+            {
+                "kinds": _KINDS,
+                "display": Text(words="a display, e.g. ':1' or wayland-0", pattern=r":[0-9]{1,9}|wayland-[0-9]{1,9}"),
+                "optional": FLAG,
+            }
+        ),
+    )
 )
 
 SERVICE = Object(
@@ -237,6 +251,7 @@ SERVICE = Object(
         ),
     },
     extensions={
+        "x-display": _DISPLAY,
         "x-gpu": _GPU,
         "x-links": MapOf(_LINK, words="a mapping of variables to addresses"),
         "x-oneshot": FLAG,

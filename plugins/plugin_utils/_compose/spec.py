@@ -32,6 +32,9 @@ STACKS = (
 )
 """Every GPU stack that a group file may name."""
 
+DISPLAYS = ("wslg", "x11", "wayland")
+"""Every kind of display, in the order of ``auto``: WSLg's where it is; X11 before Wayland, which admits one user only."""
+
 
 @dataclass(frozen=True)
 class GpuWish:
@@ -52,6 +55,18 @@ class GpuWish:
     """Driver of Compose's device request, e.g. ``nvidia`` or ``cdi``; usually empty."""
     capabilities: tuple[str, ...] = ("gpu",)
     options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DisplayWish:
+    """What a service wants to draw on (`x-display`)."""
+
+    kinds: tuple[str, ...] = DISPLAYS
+    """In order of preference."""
+    display: str = ""
+    """Only this one, ``:1`` or ``wayland-0``; empty: the one that a user most likely means."""
+    optional: bool = False
+    """Without a display it runs, too."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,7 @@ class LinkWish:
 @dataclass(frozen=True)
 class ServiceExtensions:
     gpu: GpuWish | None = None
+    display: DisplayWish | None = None
     links: tuple[LinkWish, ...] = ()
     one_shot: bool = False
     settle: float | None = None
