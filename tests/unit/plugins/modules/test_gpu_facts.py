@@ -98,4 +98,7 @@ def test_documentation_and_arguments_agree():
         "engines",
         "access",
         "findings",
+        "npus",
+        "displays",
+        "cdi",
     }
