@@ -3,46 +3,174 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.platform import detect, environment
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.platform import (
+    detect,
+    device_tree,
+    environment,
+)
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import ReplayReader
 
+PLATFORMS = ("linux", "wsl2", "wsl1", "macos", "raspberry-pi", "jetson", "container")
 DXG = {"nodes": {"/dev/dxg": {"kind": "char", "major": 10, "minor": 125, "mode": "0666", "uid": 0, "gid": 0}}}
 RELEASE = "/proc/sys/kernel/osrelease"
+WSL1 = "4.4.0-19041-Microsoft\n"
 WSL2 = "6.6.87.2-microsoft-standard-WSL2\n"
+OWN = "6.12.9-mine\n"
+"""A kernel of one's own under WSL2 (`kernel=` in .wslconfig): neither word in its name."""
+CMDLINE = "initrd=\\initrd.img WSL_ROOT_INIT=1 panic=-1 nr_cpus=16 console=hvc0 debug pty.legacy_count=0\n"
 
 
-@pytest.mark.parametrize(
-    ("snapshot", "expected"),
-    [
-        ({}, "linux"),
-        ({"files": {RELEASE: "6.8.0-49-generic\n"}}, "linux"),
-        ({"files": {RELEASE: WSL2}}, "wsl2"),
-        ({"files": {RELEASE: "4.4.0-19041-Microsoft\n"}}, "wsl1"),
-        ({"files": {RELEASE: "6.12.9-mine\n"}, **DXG}, "wsl2"),
-        ({"files": {RELEASE: "6.12.9-mine\n"}, "directories": {"/dev": ["dxg"]}}, "wsl2"),
-        ({"files": {RELEASE: "6.12.9-mine\n"}, "directories": {"/run/WSL": ["8_interop"]}}, "wsl2"),
-        ({"files": {RELEASE: "6.12.9-mine\n"}, "directories": {"/usr/lib/wsl/lib": ["libdxcore.so"]}}, "wsl2"),
-        ({"files": {RELEASE: "6.12.9\n", "/proc/self/environ": "WSL_DISTRO_NAME=Debian\0PATH="}}, "wsl2"),
-        ({"files": {RELEASE: "4.4.0-19041-Microsoft\n", "/proc/self/environ": "WSL_INTEROP=/run/x"}}, "wsl1"),
-        ({"files": {RELEASE: WSL2, "/.dockerenv": ""}}, "container"),
-        ({"files": {RELEASE: WSL2, "/run/.containerenv": ""}, **DXG}, "container"),
-        ({"files": {RELEASE: WSL2, "/run/systemd/container": "lxc\n"}}, "container"),
-        ({"files": {RELEASE: WSL2, "/run/systemd/container": "wsl\n"}}, "wsl2"),
-        ({"files": {"/proc/1/environ": "container=podman\0TERM=xterm"}}, "container"),
-        ({"files": {"/proc/1/cgroup": "0::/kubepods/besteffort/pod1/abc\n"}}, "container"),
-        ({"files": {"/proc/1/cgroup": "0::/init.scope\n"}}, "linux"),
-        ({"files": {"/proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0"}}, "raspberry-pi"),
-        ({"files": {"/proc/device-tree/model": "Orange Pi 5\0"}}, "linux"),
-        ({"files": {"/etc/nv_tegra_release": "# R36 (release), REVISION: 4.7"}}, "jetson"),
-        ({"files": {"/sys/devices/soc0/family": "Tegra\n"}}, "jetson"),
-        ({"system": "Darwin"}, "macos"),
-    ],
-)
+def at(path, text="", release=OWN):
+    return {"files": {RELEASE: release, path: text}}
+
+
+def listed(directory, *names, release=OWN):
+    return {"files": {RELEASE: release}, "directories": {directory: list(names)}}
+
+
+LINUX = [
+    {},
+    {"files": {RELEASE: "6.8.0-49-generic\n"}},
+    {"files": {RELEASE: "6.1.0-newslettered\n"}},
+    at("/proc/1/cgroup", "0::/init.scope\n"),
+    at("/proc/1/cgroup", "12:devices:/\n0::/\n"),
+    at("/proc/self/environ", "HOME=/root\0PATH="),
+    at("/proc/self/environ", "container=\0PATH="),
+    at("/run/systemd/container", "\n"),
+    at("/proc/cmdline", "BOOT_IMAGE=/vmlinuz root=UUID=1 ro quiet\n"),
+    at("/proc/device-tree/model", "Orange Pi 5\0"),
+    at("/proc/cpuinfo", "model name\t: AMD Ryzen 9 7950X\n"),
+    at("/etc/ld.so.conf.d/ld.wsl.conf", ""),
+    listed("/proc/sys/fs/binfmt_misc", "register", "status", "qemu-aarch64"),
+    listed("/run/WSL"),
+]
+
+CONTAINERS = [
+    at("/.dockerenv", release=WSL2),
+    at("/run/.containerenv", release=WSL2),
+    {**at("/run/.containerenv", 'engine="podman-4.3.1"\n', WSL2), **DXG},
+    at("/run/systemd/container", "lxc\n", WSL2),
+    at("/run/systemd/container", "systemd-nspawn\n"),
+    at("/run/systemd/container", "docker\n"),
+    at("/run/host/container-manager", "systemd-nspawn\n"),
+    at("/proc/1/environ", "container=podman\0TERM=xterm"),
+    at("/proc/1/environ", "container=lxc\0"),
+    at("/proc/self/environ", "PATH=/bin\0container=oci"),
+    at("/proc/1/cgroup", "0::/kubepods/besteffort/pod1/abc\n"),
+    at("/proc/1/cgroup", "0::/kubepods.slice/kubepods-besteffort.slice/cri-containerd-1.scope\n"),
+    at("/proc/1/cgroup", "12:devices:/docker/9f86d081884c\n"),
+    at("/proc/1/cgroup", "0::/system.slice/docker-9f86d081884c.scope\n"),
+    at("/proc/1/cgroup", "0::/machine.slice/libpod-9f86d081884c.scope/container\n"),
+    at("/proc/1/cgroup", "1:name=systemd:/lxc/web\n"),
+    at("/proc/1/cgroup", "1:name=systemd:/lxc.payload.web/init.scope\n"),
+    at("/proc/1/cgroup", "0::/.lxc\n"),
+    at("/proc/1/cgroup", "4:memory:/ecs/0123/4567\n"),
+    {"files": {RELEASE: WSL2, "/proc/1/cgroup": "0::/\n", "/dev/termination-log": ""}},
+    at("/run/secrets/kubernetes.io/serviceaccount/namespace", "default", WSL2),
+    # A container sees the machine's device tree, and on a Jetson its release file is bound in.
+    {"files": {"/.dockerenv": "", "/etc/nv_tegra_release": "# R36 (release), REVISION: 4.7"}},
+    {"files": {"/.dockerenv": "", "/proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0"}},
+]
+
+WSL2_HOSTS = [
+    {"files": {RELEASE: WSL2}},
+    {"files": {RELEASE: "5.10.102.1-microsoft-standard-WSL2\n"}},
+    {"files": {RELEASE: "4.19.104-microsoft-standard\n"}},
+    {"files": {RELEASE: "6.6.36-Microsoft-custom\n"}},
+    {"files": {RELEASE: "6.12.9-xanmod-WSL2\n"}},
+    {"files": {"/proc/version": "Linux version 5.15.153.1-microsoft-standard-WSL2 (root@x) (gcc) #1 SMP\n"}},
+    {**at("/proc/self/environ", "PATH="), **DXG},
+    {"files": {RELEASE: OWN}, "directories": {"/dev": ["dxg", "null"]}},
+    listed("/run/WSL", "8_interop"),
+    listed("/run/WSL", "1_interop", "interop"),
+    at("/proc/sys/fs/binfmt_misc/WSLInterop", "enabled\ninterpreter /init\n"),
+    at("/proc/sys/fs/binfmt_misc/WSLInterop-late", "enabled\ninterpreter /init\n"),
+    at("/proc/cmdline", CMDLINE),
+    listed("/usr/lib/wsl/lib", "libdxcore.so"),
+    listed("/usr/lib/wsl/drivers", "u0198633.inf_amd64_f6ca42135bb94c90"),
+    at("/etc/ld.so.conf.d/ld.wsl.conf", "# generated by WSL\n/usr/lib/wsl/lib\n"),
+    at("/run/systemd/container", "wsl\n"),
+    at("/run/systemd/container", "wsl\n", WSL2),
+    at("/proc/1/environ", "container=wsl\0", WSL2),
+    at("/proc/self/environ", "WSL_DISTRO_NAME=Debian\0PATH="),
+    at("/proc/self/environ", "WSL_INTEROP=/run/WSL/8_interop"),
+]
+
+WSL1_HOSTS = [
+    {"files": {RELEASE: WSL1}},
+    at("/proc/self/environ", "WSL_INTEROP=/run/WSL/8_interop", WSL1),
+    at("/proc/sys/fs/binfmt_misc/WSLInterop", "enabled\n", WSL1),
+    listed("/run/WSL", "8_interop", release=WSL1),
+    listed("/usr/lib/wsl/lib", "libdxcore.so", release=WSL1),
+    {"files": {"/proc/version": "Linux version 4.4.0-22621-Microsoft (Microsoft@Microsoft.com) (gcc) #1\n"}},
+]
+
+RASPBERRY_PIS = [
+    at("/proc/device-tree/model", "Raspberry Pi 4 Model B Rev 1.4\0"),
+    at("/proc/device-tree/model", "Raspberry Pi Compute Module 5 Rev 1.0\0"),
+    at("/sys/firmware/devicetree/base/model", "Raspberry Pi 5 Model B Rev 1.0\0"),
+    at("/proc/cpuinfo", "processor\t: 0\n\nHardware\t: BCM2835\nModel\t\t: Raspberry Pi 3 Model B Plus Rev 1.3\n"),
+]
+
+JETSONS = [
+    at("/etc/nv_tegra_release", "# R36 (release), REVISION: 4.7"),
+    at("/sys/devices/soc0/family", "Tegra\n"),
+    at("/sys/devices/soc0/family", "tegra234\n"),
+    at("/proc/device-tree/compatible", "nvidia,p3768-0000+p3767-0005\0nvidia,p3767-0005\0nvidia,tegra234\0"),
+    at("/proc/device-tree/model", "NVIDIA Jetson AGX Thor Developer Kit\0"),
+    at("/sys/firmware/devicetree/base/model", "Jetson-AGX\0"),
+]
+
+CASES = [
+    *[(case, "linux") for case in LINUX],
+    *[(case, "container") for case in CONTAINERS],
+    *[(case, "wsl2") for case in WSL2_HOSTS],
+    *[(case, "wsl1") for case in WSL1_HOSTS],
+    *[(case, "raspberry-pi") for case in RASPBERRY_PIS],
+    *[(case, "jetson") for case in JETSONS],
+    ({"system": "Darwin"}, "macos"),
+    ({"system": "Darwin", "files": {"/.dockerenv": ""}}, "macos"),
+]
+
+
+@pytest.mark.parametrize(("snapshot", "expected"), CASES)
 def test_detect(snapshot, expected):
     assert detect(ReplayReader({"snapshot": 1, **snapshot})) == expected
+
+
+@pytest.mark.parametrize("snapshot", [*WSL2_HOSTS, *WSL1_HOSTS, *JETSONS, *RASPBERRY_PIS])
+@pytest.mark.parametrize("sign", ["/.dockerenv", "/run/.containerenv"])
+def test_a_container_on_any_machine_is_a_container(snapshot, sign):
+    inside = {**snapshot, "files": {**snapshot.get("files", {}), sign: ""}}
+    assert detect(ReplayReader({"snapshot": 1, **inside})) == "container"
+
+
+PATHS = sorted({path for case, _platform in CASES for path in case.get("files", {})})
+
+
+@given(
+    st.dictionaries(st.sampled_from(PATHS), st.text(max_size=40)),
+    st.dictionaries(
+        st.sampled_from(["/dev", "/run/WSL", "/usr/lib/wsl/lib"]), st.lists(st.text(max_size=8), max_size=3)
+    ),
+    st.sampled_from(["Linux", "Darwin", "", "Plan 9"]),
+)
+def test_whatever_the_files_hold_it_is_one_of_the_platforms(texts, directories, system):
+    made = {"snapshot": 1, "system": system, "files": texts, "directories": directories}
+    assert detect(ReplayReader(made)) in PLATFORMS
 
 
 def test_environment_takes_only_whole_pairs():
     assert environment("A=1\0B=x=y\0broken\0") == {"A": "1", "B": "x=y"}
     assert environment(None) == {}
+
+
+def test_the_device_tree_has_two_paths_and_its_strings_end_in_a_zero():
+    one = {"files": {"/proc/device-tree/model": "A\0"}}
+    two = {"files": {"/sys/firmware/devicetree/base/compatible": "a,b\0c,d\0"}}
+    assert device_tree(ReplayReader({"snapshot": 1, **one}), "model") == "A"
+    assert device_tree(ReplayReader({"snapshot": 1, **two}), "compatible") == "a,b c,d"
+    assert device_tree(ReplayReader({"snapshot": 1}), "model") == ""
