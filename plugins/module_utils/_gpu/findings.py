@@ -170,6 +170,44 @@ CODES: dict[str, tuple[str, str]] = {
     "snapshot-damaged": (WARNING, "Record the snapshot again with the `record` option of gpu_facts."),
     "engine-not-running": (INFO, "Start it if this host is to use it, for example `systemctl enable --now {engine}`."),
     "engine-failed": (WARNING, "Run the command by hand."),
+    # Seen, or not, from inside a container that was given a GPU (`_group/gpu_check.py`).
+    "gpu-not-seen": (
+        ERROR,
+        "Run doctor.yml for this host and mend what it finds; if the driver or the cards changed, restart the container.",
+    ),
+    "gpu-software-only": (
+        ERROR,
+        "Put the GPU's Vulkan driver into the image (mesa-vulkan-drivers on Debian), and let its user open the render node.",
+    ),
+    "gpu-node-missing": (ERROR, "Look whether {path} is on the host, then remove the container and deploy again."),
+    "gpu-node-unopenable": (ERROR, "Let its user in: {way}."),
+    "gpu-node-refused": (
+        ERROR,
+        "Give it the node as a device, not as a mount; in a rootless engine, open it by hand first.",
+    ),
+    "gpu-node-dead": (
+        ERROR,
+        "Look at `dmesg` on the host: the driver behind the node does not answer. A reboot may help.",
+    ),
+    "gpu-fewer": (
+        ERROR,
+        "Run doctor.yml for this host: if a card is lost, mend that; if it left, ask for fewer. Then make the container anew.",
+    ),
+    "gpu-other": (ERROR, "Remove the container and deploy again, so that it is given the GPUs that the host has now."),
+    "gpu-hidden": (ERROR, "Take {variable} out of the service's environment, or name a GPU there that it was given."),
+    "gpu-driver-mismatch": (
+        ERROR,
+        "Make the container anew, so that it gets the libraries of the driver that runs; if the host says the same, reboot it.",
+    ),
+    "gpu-compat-unsupported": (
+        ERROR,
+        "Take an image with an older CUDA or update the host's driver; /usr/local/cuda/compat is for data-centre cards only.",
+    ),
+    "gpu-library-missing": (ERROR, "{way}."),
+    "gpu-library-failed": (ERROR, "Run it by hand in the container, and `dmesg` on the host."),
+    "gpu-probe-hung": (ERROR, "Look at `dmesg` on the host: a driver that hangs is reset by a reboot only, as a rule."),
+    "gpu-not-verified": (WARNING, "Put python3 or sh into the image to have it verified."),
+    "gpu-torch-cpu": (WARNING, "Install the build of torch for {wanted}; this one computes on the CPU."),
 }
 
 
