@@ -20,22 +20,77 @@ NO_GPU_DRIVERS = (
     "ast",
     "mgag200",
     "hibmc-drm",
+    "bochs",
     "bochs-drm",
     "cirrus",
+    "cirrus-qemu",
+    "qxl",
+    "vboxvideo",
+    "hyperv_drm",
     "simple-framebuffer",
     "simpledrm",
+    "ofdrm",
+    "efidrm",
+    "vesadrm",
+    "efifb",
     "vkms",
     "vgem",
+    "evdi",
+    "udl",
+    "gm12u320",
+    "dxgkrnl",
 )
-"""Display chips of server management controllers and frame buffers: they draw a console and compute nothing."""
+"""Display chips of management controllers, frame buffers and screens without a GPU: they show a picture and compute nothing."""
 
-DISPLAY_DRIVERS = ("vc4",)
-"""Drivers of display controllers that leave rendering to another device (Raspberry Pi 4 and 5; Mesa, «v3d»)."""
+NO_GPU_VENDORS = ("0x1a03", "0x102b", "0x1013", "0x1234", "0x80ee", "0x1b36", "0x126f", "0x18ca", "0x19e5", MICROSOFT)
+"""Who makes only such chips: ASPEED, Matrox, Cirrus, QEMU, VirtualBox, QXL, Silicon Motion, XGI, Huawei, Hyper-V (pci.ids)."""
+
+DISPLAY_DRIVERS = (
+    "vc4",
+    "vc4-drm",
+    "apple-drm",
+    "rockchip-drm",
+    "mediatek-drm",
+    "meson-drm",
+    "sun4i-drm",
+    "imx-drm",
+    "exynos-drm",
+    "drm-rp1-dsi",
+    "drm-rp1-dpi",
+    "drm-rp1-vec",
+    "tidss",
+)
+"""Drivers of display controllers that leave rendering to another device (Mesa, src/gallium/winsys/kmsro); vc4 renders
+where there is no v3d: Raspberry Pi 3 and older."""
+
+RENDERERS = (
+    "nvidia",
+    "nouveau",
+    "amdgpu",
+    "radeon",
+    "i915",
+    "xe",
+    "v3d",
+    "panfrost",
+    "panthor",
+    "lima",
+    "etnaviv",
+    "msm",
+    "adreno",
+    "asahi",
+    "powervr",
+    "virtio_gpu",
+    "virtio-pci",
+    "vmwgfx",
+)
+"""Kernel drivers with a render node."""
 
 ICDS = "/usr/share/vulkan/icd.d"
 """Where distributions install Vulkan's drivers."""
 
-RENDER = re.compile(r"renderD\d+")
+RENDER = re.compile(r"renderD[0-9]+")
+
+PCI_ADDRESS = r"[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]"
 
 
 @dataclass(frozen=True)
@@ -101,7 +156,9 @@ class HostView:
     def own_uuid(self, card: Card) -> str:
         """A name for a GPU whose vendor gives none: the same on every run, another one on every machine."""
         machine = (self.reader.file("/etc/machine-id") or "").strip()
-        return f"{machine[:12]}-{card.bus_id}" if machine else ""
+        # cardN is numbered anew at each boot: outside the PCI bus the driver tells the GPU.
+        place = card.bus_id if ":" in card.bus_id else card.driver or card.bus_id
+        return f"{machine[:12]}-{place}" if machine else ""
 
 
 @dataclass(frozen=True)
@@ -130,37 +187,67 @@ def user(reader: Reader) -> User:
 
 def cards(reader: Reader) -> tuple[Card, ...]:
     """Display (0x0300, 0x0302, 0x0380) controllers in bus order, from the PCI bus and from /sys/class/drm."""
-    names = [name for name in reader.directory("/sys/class/drm") or () if re.fullmatch(r"card\d+", name)]
-    drawn = {card.bus_id: card for card in _with_render_nodes(reader, [_drm_card(reader, name) for name in names])}
+    names = [name for name in reader.directory("/sys/class/drm") or () if re.fullmatch(r"card[0-9]+", name)]
+    drawn = {card.bus_id: card for card in (_drm_card(reader, name) for name in names)}
     found: dict[str, Card] = {}
     for address in reader.directory("/sys/bus/pci/devices") or ():
-        base = f"/sys/bus/pci/devices/{address}"
-        kind = _line(reader, f"{base}/class")
+        kind = _line(reader, f"/sys/bus/pci/devices/{address}/class")
         if kind[:6] in ("0x0300", "0x0302", "0x0380"):
-            own = drawn.get(address.lower(), Card("", address.lower(), ""))
-            found[own.bus_id] = dataclasses.replace(
-                own,
-                vendor=_line(reader, f"{base}/vendor") or own.vendor,
-                driver=_name(reader.link(f"{base}/driver")) or own.driver,
-                kind=kind,
-                device=_line(reader, f"{base}/device") or own.device,
-            )
-    return tuple(card for _bus, card in sorted({**drawn, **found}.items()))
+            own = _pci_card(reader, address, kind)
+            twin = drawn.pop(own.bus_id, None) or _twin(own, drawn)
+            if twin is not None:
+                drawn.pop(twin.bus_id, None)
+                own = dataclasses.replace(
+                    own,
+                    vendor=own.vendor or twin.vendor,
+                    driver=own.driver or twin.driver,
+                    device=own.device or twin.device,
+                    name=twin.name,
+                    render=own.render or twin.render,
+                )
+            found[own.bus_id] = own
+    return _with_render_nodes(reader, [card for _bus, card in sorted({**drawn, **found}.items())])
+
+
+def _pci_card(reader: Reader, address: str, kind: str) -> Card:
+    base = f"/sys/bus/pci/devices/{address}"
+    vendor, device = _line(reader, f"{base}/vendor"), _line(reader, f"{base}/device")
+    drm = reader.directory(f"{base}/drm") or ()
+    name = next((each for each in drm if re.fullmatch(r"card[0-9]+", each)), "")
+    # udev's link: systemd rules.d/60-drm.rules.
+    by_path = _name(reader.link(f"/dev/dri/by-path/pci-{address}-render"))
+    render = next((each for each in (*drm, by_path) if RENDER.fullmatch(each)), "")
+    driver = _name(reader.link(f"{base}/driver")) or _events(reader, base).get("DRIVER", "")
+    return Card(vendor, address.lower(), driver, kind, device, name, f"/dev/dri/{render}" if render else "")
+
+
+def _twin(card: Card, drawn: dict[str, Card]) -> Card | None:
+    """The DRM card of a PCI device, where nothing shows its address: the same ids, or virtio's, which has its own bus."""
+    for other in drawn.values():
+        same = other.vendor == card.vendor and other.device in ("", card.device)
+        virtual = card.driver == "virtio-pci" and other.driver == "virtio_gpu"
+        if ":" not in other.bus_id and ((card.vendor and same) or virtual):
+            return other
+    return None
 
 
 def _drm_card(reader: Reader, name: str) -> Card:
     base = f"/sys/class/drm/{name}/device"
     events = _events(reader, base)
-    bus = events.get("PCI_SLOT_NAME") or _name(reader.link(base))
-    if not re.fullmatch(r"[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]", bus):
-        bus = name
+    # The last PCI address on the way to it; below a virtual GPU's comes its virtio device.
+    way = re.findall(rf"(?:^|/)({PCI_ADDRESS})(?=/|$)", reader.link(f"/sys/class/drm/{name}") or "")
+    candidates = (events.get("PCI_SLOT_NAME", ""), _name(reader.link(base)), *way[-1:])
+    bus = next((each for each in candidates if re.fullmatch(PCI_ADDRESS, each)), name)
     driver = events.get("DRIVER") or _name(reader.link(f"{base}/driver"))
     vendor, device = (_line(reader, f"{base}/{entry}") for entry in ("vendor", "device"))
+    told = re.fullmatch(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})", events.get("PCI_ID", ""))
+    if told:
+        vendor, device = vendor or f"0x{told.group(1).lower()}", device or f"0x{told.group(2).lower()}"
     render = next((f"/dev/dri/{node}" for node in reader.directory(f"{base}/drm") or () if RENDER.fullmatch(node)), "")
     return Card(vendor, bus.lower(), driver, _line(reader, f"{base}/class"), device, name, render)
 
 
-def _with_render_nodes(reader: Reader, cards: list[Card]) -> list[Card]:
+def _with_render_nodes(reader: Reader, cards: list[Card]) -> tuple[Card, ...]:
     """Render nodes that a card's own directory does not show: by their device, else in the order of both.
 
     Nodes are numbered as drivers register them, cards without one (displays) left out; on a host with one
@@ -176,17 +263,32 @@ def _with_render_nodes(reader: Reader, cards: list[Card]) -> list[Card]:
             card = dataclasses.replace(card, render=next(same, ""))
         result.append(card)
     left = [node for node in left if node not in {card.render for card in result}]
-    lacking = [card for card in result if not card.render and card.driver not in (*NO_GPU_DRIVERS, *DISPLAY_DRIVERS)]
-    if len(left) != len(lacking):
-        return result
-    given = dict(zip((card.name for card in sorted(lacking, key=lambda card: int(card.name[4:]))), left))
-    return [dataclasses.replace(card, render=card.render or given.get(card.name, "")) for card in result]
+    # Numbered cards in the order of their numbers, then those of which only the PCI bus tells.
+    bare = sorted((card for card in result if not card.render), key=lambda card: int(card.name[4:] or 1 << 20))
+    # Drivers of which we know that they render come first: a host may have displays of any kind besides.
+    for renders in (_known_to_render, _may_render):
+        lacking = [card.bus_id for card in bare if renders(card, result)]
+        if left and len(left) == len(lacking):
+            nodes_of = dict(zip(lacking, left))
+            result = [dataclasses.replace(card, render=card.render or nodes_of.get(card.bus_id, "")) for card in result]
+            break
+    return tuple(result)
+
+
+def _known_to_render(card: Card, cards: list[Card]) -> bool:
+    return card.driver in RENDERERS or (card.driver in ("vc4", "vc4-drm") and _may_render(card, cards))
+
+
+def _may_render(card: Card, cards: list[Card]) -> bool:
+    if card.driver in ("vc4", "vc4-drm"):
+        return all(each.driver != "v3d" for each in cards)
+    return card.driver not in (*NO_GPU_DRIVERS, *DISPLAY_DRIVERS)
 
 
 def _same_device(reader: Reader, card: Card, node: str) -> bool:
     base = f"/sys/class/drm/{node}/device"
     target = reader.link(base)
-    if target is not None and target == reader.link(card.base):
+    if target is not None and _name(target) in (_name(reader.link(card.base)), card.bus_id):
         return True
     return bool(card.bus_id) and _events(reader, base).get("PCI_SLOT_NAME", "").lower() == card.bus_id
 
