@@ -138,7 +138,7 @@ def _owner(reader: Reader, path: str) -> int | None:
 def authorities(reader: Reader, number: str, owner: int | None) -> tuple[str, ...]:
     """Files that may hold the cookie of X server `number`, the likeliest first; each exists, none was read.
 
-    owner: uid that owns the server's socket; None or root's tells nothing. Sources of the places: sddm issues 1621, 2104; lightdm
+    owner: uid that owns the server's socket; None or root's does not tell whose session it is. Sources of the places: sddm issues 1621, 2104; lightdm
     x-authority.c; gdm's and mutter's Xwayland; nix-bwrapper pull request 4.
     """
     users = sorted(_users(reader), key=lambda user: (user.uid != (owner or None), _rank(user.uid), user.uid))
@@ -158,7 +158,13 @@ def authorities(reader: Reader, number: str, owner: int | None) -> tuple[str, ..
     paths += _matching(reader, "/run/sddm", r"xauth_.+|\{.+\}")
     for folder in ("/run/gdm3", "/run/gdm"):
         paths += [f"{each}/database" for each in _matching(reader, folder, r"auth-for-.+")]
-    return tuple(path for path in dict.fromkeys(paths) if path.startswith("/") and reader.entry(path) is not None)
+    return tuple(path for path in dict.fromkeys(paths) if path.startswith("/") and _may_be_told(reader, path, owner))
+
+
+def _may_be_told(reader: Reader, path: str, owner: int | None) -> bool:
+    """Whether a file is there and its cookie is the server owner's business: anybody can pose as a server to learn it."""
+    entry = reader.entry(path)
+    return entry is not None and not (owner and entry.mode and entry.uid not in (owner, 0))
 
 
 def _matching(reader: Reader, folder: str, pattern: str) -> list[str]:

@@ -23,6 +23,10 @@ from dataclasses import dataclass, field
 STAGED = "staged:"
 """Prefix of a bind source that is controller content staged under its hash."""
 
+COOKIE = "x11-cookie-"
+"""Prefix of a secret's source that is the cookie of this host's X server, e.g. ``x11-cookie-0`` for ``:0``. It is read
+on the host (`_group/xauthority.py`) and never travels. Other sources are ``group/name``."""
+
 
 @dataclass(frozen=True)
 class Port:
@@ -85,7 +89,7 @@ class SecretFile:
     """A secret as the container sees it. The value never stands here."""
 
     source: str
-    """Key into the `secrets` parameter of the module."""
+    """Key into the `secrets` parameter of the module, or ``x11-cookie-N``."""
     target: str
     """Absolute path in the container."""
     uid: int = 0
@@ -104,9 +108,11 @@ class GpuRequest:
     cdi_devices: tuple[str, ...] = ()
     """For mode cdi: ``nvidia.com/gpu=all`` and the like."""
     count: int = 0
-    """For mode nvidia-runtime: -1 means all; 0 with `device_ids`."""
+    """For mode nvidia-runtime: -1 means all; 0 with `device_ids`, or with `runtime`."""
     device_ids: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
+    runtime: str = ""
+    """For mode nvidia-runtime: the OCI runtime that gives the GPU in place of a device request (Jetson)."""
     memory: int = 0
     """Bytes of GPU memory this container declares (x-gpu.memory)."""
     uuids: tuple[str, ...] = ()

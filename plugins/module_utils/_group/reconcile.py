@@ -12,7 +12,7 @@ import contextlib
 import os
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._engine.base import Engine, Observed, ObservedContainer
 from .._errors import FleetError, InputError, raise_all
@@ -23,7 +23,7 @@ from .._lock import locked
 from . import preflight, stage
 from .actions import REMOVE, Action, GroupActions, action_as_data, plan_groups
 from .bring_up import Place
-from .config import ContainerConfig, Group
+from .config import COOKIE, ContainerConfig, Group
 from .diff import as_ansible_diff
 from .elsewhere import Elsewhere
 from .execute import CHANGED, UNCHANGED, Emit, GroupResult, Run, is_due
@@ -47,7 +47,7 @@ class Request:
     prune: bool = False
     """Remove groups that the host no longer runs."""
     images: tuple[ImageSpec, ...] = ()
-    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    secrets: t.Mapping[str, str | bytes] = field(default_factory=dict, repr=False)
     adopt: bool = False
     state_dir: str = "/var/lib/gpu-fleet"
     files_archive: str = ""
@@ -75,15 +75,17 @@ def _reconcile(request: Request, engine: Engine | None, others: t.Sequence[Engin
     with stage.writing(request.state_dir):
         key = stage.fingerprint_key(request.state_dir, create=not request.check)
     states = {spec.key: resolve_image(spec, observed.images) for spec in request.images}
-    wanted_all = resolve(request.host, request.groups, _images(request, states), request.secrets, key)
     selected = request.selected()
+    cookies, refusals = _cookies(request, selected)
+    request = replace(request, secrets={**request.secrets, **cookies})
+    wanted_all = resolve(request.host, request.groups, _images(request, states), request.secrets, key)
     wanted = {k: entry for k, entry in wanted_all.items() if any(k[0] == group.name for group in selected)}
 
     owned, errors = preflight.take_over(owned, observed, wanted, request.adopt)
     lost = {k for k, entry in wanted.items() if stage.is_lost(request.state_dir, request.host, entry.config)}
     plans = plan_groups(selected, wanted, owned, observed, lost)
     leaving = _leaving(request, owned, elsewhere)
-    errors += _preflight(request, plans, wanted, owned, observed, elsewhere)
+    errors += refusals + _preflight(request, plans, wanted, owned, observed, elsewhere)
     missing_images = [spec.key for spec in request.images if to_stage(spec, states[spec.key]) and _used(spec, selected)]
     missing_files = stage.missing_files(request.state_dir, [entry.config for entry in wanted.values()])
     raise_all(errors)
@@ -114,6 +116,17 @@ def _observe(engines: t.Sequence[Engine | None]) -> list[Observed]:
     """All engines are asked at the same time; one that is not there is empty."""
     with ThreadPoolExecutor(max_workers=len(engines)) as pool:
         return list(pool.map(lambda engine: engine.observe() if engine else Observed(), engines))
+
+
+def _cookies(request: Request, selected: t.Sequence[Group]) -> tuple[dict[str, bytes], list[FleetError]]:
+    """What only this host can read: cookies of its X servers. Most hosts have no use for the code that does it."""
+    services = [service for group in request.groups for service in group.services]
+    if not any(secret.source.startswith(COOKIE) for service in services for secret in service.config.secrets):
+        return {}, []
+    from .._gpu.probe import HostReader
+    from .xauthority import gather
+
+    return gather(request.groups, selected, HostReader())
 
 
 def _images(request: Request, states: dict[str, t.Any]) -> dict[str, Image]:

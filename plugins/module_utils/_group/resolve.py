@@ -50,16 +50,21 @@ class Wanted:
         return (self.group, self.service.name)
 
 
-def fingerprint(key: bytes, value: str) -> str:
+def fingerprint(key: bytes, value: str | bytes) -> str:
     """HMAC of a secret, so that a change is seen and the value cannot be guessed from a label."""
-    return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()[:16]
+    return hmac.new(key, as_bytes(value), hashlib.sha256).hexdigest()[:16]
+
+
+def as_bytes(value: str | bytes) -> bytes:
+    """A secret's file: text is UTF-8; what the host itself reads (`xauthority.py`) is binary."""
+    return value.encode() if isinstance(value, str) else value
 
 
 def resolve(
     host: str,
     groups: t.Sequence[Group],
     images: dict[str, Image],
-    secrets: dict[str, str],
+    secrets: t.Mapping[str, str | bytes],
     key: bytes,
 ) -> dict[Key, Wanted]:
     """All containers of `groups`. Raises InputError for a secret that was not handed over."""
@@ -98,7 +103,9 @@ def _image(reference: str, images: dict[str, Image]) -> Image:
     return images.get(key) or Image(reference, "", True)
 
 
-def _fingerprinted(secret: SecretFile, secrets: dict[str, str], key: bytes, group: str, service: str) -> str:
+def _fingerprinted(
+    secret: SecretFile, secrets: t.Mapping[str, str | bytes], key: bytes, group: str, service: str
+) -> str:
     """The source with what its file on the host depends on: one for each value and owner."""
     if secret.source not in secrets:
         raise InputError(

@@ -20,6 +20,7 @@ import typing as t
 
 from .._errors import EngineError, InputError, make_room
 from .config import STAGED, ContainerConfig, SecretFile
+from .resolve import as_bytes
 
 _KEY_BYTES = 32
 
@@ -143,7 +144,9 @@ def secret_path(state_dir: str, host: str, secret: SecretFile) -> str:
     return os.path.join(state_dir, "secrets", host, secret.source.replace("/", "_"))
 
 
-def write_secrets(state_dir: str, host: str, configs: t.Iterable[ContainerConfig], values: dict[str, str]) -> None:
+def write_secrets(
+    state_dir: str, host: str, configs: t.Iterable[ContainerConfig], values: t.Mapping[str, str | bytes]
+) -> None:
     """Write the secrets of these containers; `values` is by source without the fingerprint."""
     folder = os.path.join(state_dir, "secrets", host)
     wanted = {secret_path(state_dir, host, secret): secret for config in configs for secret in config.secrets}
@@ -155,7 +158,7 @@ def write_secrets(state_dir: str, host: str, configs: t.Iterable[ContainerConfig
     for path, secret in wanted.items():
         if not os.path.exists(path):
             value = values[secret.source.partition("#")[0]]
-            _write(path, value.encode(), secret.mode, secret.uid, secret.gid)
+            _write(path, as_bytes(value), secret.mode, secret.uid, secret.gid)
 
 
 def bind_sources(state_dir: str, host: str, config: ContainerConfig) -> dict[str, str]:

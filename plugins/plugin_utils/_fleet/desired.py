@@ -13,9 +13,10 @@ import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...module_utils._access.display import DisplayPlan
 from ...module_utils._access.plan import AccessPlan
 from ...module_utils._errors import InputError
-from ...module_utils._group.config import ContainerConfig, Port, SecretFile, Service
+from ...module_utils._group.config import ContainerConfig, Mount, Port, SecretFile, Service
 from .._nearest import did_you_mean
 from .aliases import check_links
 from .links import Resolved
@@ -62,6 +63,7 @@ class Context:
     """All links of the plan."""
     ports: tuple[Port, ...] = ()
     secrets: tuple[SecretFile, ...] = ()
+    display: DisplayPlan = DisplayPlan()
 
 
 def desired_service(placement: Placement, name: str, context: Context, files: Files) -> Service:
@@ -78,8 +80,8 @@ def desired_service(placement: Placement, name: str, context: Context, files: Fi
         environment=_environment(content, context, mine),
         labels=_labels(placement, name, content),
         ports=() if content.get("network_mode") == "host" else context.ports,
-        mounts=(*mounts(placement, name, files), *context.access.mounts),
-        secrets=context.secrets,
+        mounts=_mounts(placement, name, context, files),
+        secrets=(*context.secrets, *context.display.secrets),
         networks=attachments(placement, name, context.links),
         network_mode=shared_namespace(placement, name, "network_mode"),
         ipc=shared_namespace(placement, name, "ipc"),
@@ -89,7 +91,7 @@ def desired_service(placement: Placement, name: str, context: Context, files: Fi
         ulimits=ulimits(content),
         gpu=context.access.gpu if extensions.gpu is not None else None,
         **_plain(content, where),
-        **_with_access(content, context.access),
+        **_with_access(content, context),
         **_process(content),
         **limits(content, where),
     )
@@ -159,13 +161,29 @@ def _plain(content: Mapping[str, t.Any], where: str) -> dict[str, t.Any]:
     return result
 
 
-def _with_access(content: Mapping[str, t.Any], access: AccessPlan) -> dict[str, t.Any]:
-    """The lists that the access plan adds to."""
+def _mounts(placement: Placement, name: str, context: Context, files: Files) -> tuple[Mount, ...]:
+    """The service's own, those of its GPU and those of its display; two plans may want the same one."""
+    own, given = mounts(placement, name, files), context.access.mounts
+    there = {mount.target for mount in given}
+    shown = tuple(mount for mount in context.display.mounts if mount.target not in there)
+    taken = {mount.target.rstrip("/") for mount in own} & {mount.target for mount in shown}
+    if taken:
+        raise InputError(
+            f"{min(taken)} is where the display's own mount goes",
+            placement.where("services", name, "volumes"),
+            "Take this volume out, or x-display.",
+        )
+    return (*own, *given, *shown)
+
+
+def _with_access(content: Mapping[str, t.Any], context: Context) -> dict[str, t.Any]:
+    """The lists that the plans of GPU and display add to."""
+    access = context.access
     devices = [entry if isinstance(entry, str) else _device(entry) for entry in content.get("devices") or ()]
     return {
         "devices": _once(devices, access.devices),
         "group_add": _once([str(entry) for entry in content.get("group_add") or ()], access.group_add),
-        "security_opt": _once(content.get("security_opt") or (), access.security_opt),
+        "security_opt": _once(content.get("security_opt") or (), access.security_opt, context.display.security_opt),
     }
 
 
@@ -180,9 +198,9 @@ def _device(entry: Mapping[str, str]) -> str:
 
 
 def _environment(content: Mapping[str, t.Any], context: Context, links: tuple) -> dict[str, str]:
-    """What the user wrote wins over the access plan; a variable without a value is not set, as in Compose."""
+    """What the user wrote wins over the plans of GPU and display; a variable without a value is not set, as in Compose."""
     written = content.get("environment") or {}
-    result = dict(context.access.environment)
+    result = {**context.access.environment, **context.display.environment}
     result |= {key: str(value) for key, value in written.items() if value is not None}
     result |= {link.variable: link.url for link in links}
     return result

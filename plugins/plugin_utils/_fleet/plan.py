@@ -14,12 +14,13 @@ import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ...module_utils._access.display import DisplayPlan
 from ...module_utils._access.plan import AccessPlan
 from ...module_utils._errors import InputError, raise_all
 from ...module_utils._gpu.model import GpuHost
 from ...module_utils._group.config import Group, Service, to_dict
 from .._nearest import did_you_mean
-from . import gpu, secrets, vram, warnings
+from . import display, gpu, secrets, vram, warnings
 from .desired import Context, desired_service
 from .errors import Errors
 from .images import HostImages
@@ -45,6 +46,8 @@ class HostPlan:
     gpu: dict[str, t.Any] = field(default_factory=dict)
     claims: list[vram.Claim] = field(default_factory=list)
     """All of the plan so far, other hosts' too: hosts may share a GPU."""
+    notes: list[str] = field(default_factory=list)
+    """Warnings about its services."""
 
 
 @dataclass(frozen=True)
@@ -213,9 +216,17 @@ def _services(
                     if (entry.placement.node, entry.service) == (placement.node, name)
                 ),
                 secrets=secrets.secret_files(placement, name, found),
+                display=_display(placement, name, access, facts, plan),
             )
             result.append(desired_service(placement, name, context, plan.files))
     return tuple(result)
+
+
+def _display(placement: Placement, name: str, access: AccessPlan, facts: GpuHost, plan: HostPlan) -> DisplayPlan:
+    made = display.plan_service(placement, name, access, facts)
+    if made.reason:
+        plan.notes.append(f"{placement.where('services', name, 'x-display')} goes without a display: {made.reason}.")
+    return made
 
 
 def _note_gpu(placement: Placement, name: str, access: AccessPlan, plan: HostPlan) -> None:
@@ -290,6 +301,7 @@ def _warnings(fleet: Fleet, plans: list[HostPlan]) -> list[str]:
     notes = list(warnings.file_warnings(fleet.placements))
     for plan in plans:
         placements = {placement.name: placement for placement in fleet.on(plan.host)}
+        notes += plan.notes
         for group in plan.groups:
             for service in group.services:
                 notes += warnings.service_warnings(placements[group.name], service)
