@@ -6,11 +6,14 @@ An engine that is missing fails the tests that want it; nothing is skipped.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import pathlib
 import shutil
 import subprocess
 import time
+import typing as t
 import uuid
 
 import pytest
@@ -22,6 +25,7 @@ from .deploy_system import System
 
 CACHE = pathlib.Path(os.environ.get("GPU_FLEET_TEST_CACHE", "~/.cache/gpu-fleet-tests")).expanduser()
 IMAGE = "localhost/gpu-fleet-test/busybox:1"
+VULKAN_IMAGE = "localhost/gpu-fleet-test/vulkan:1"
 IMAGE_LABELS = {"org.gpu-fleet.test": "image", "plain": "a b,c"}
 LINK_ADDRESS = "10.77.1.1"
 
@@ -52,24 +56,80 @@ def podman_engine(busybox_archive):
 @pytest.fixture(scope="session")
 def docker_daemon(tmp_path_factory):
     """A dockerd at the default socket; ends with the session."""
+    with _dockerd(tmp_path_factory.mktemp("dockerd")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def docker_with(tmp_path_factory, busybox_archive):
+    """``docker_with({"features": {"cdi": True}})``: Docker whose daemon.json says that, beside the one at the default
+    socket. It has the test image and no networks but «none» and «host». Made once for each content.
+    """
+    engines: dict[str, DockerEngine] = {}
+
+    def start(settings: dict[str, t.Any]) -> DockerEngine:
+        key = json.dumps(settings, sort_keys=True)
+        if key not in engines:
+            folder = tmp_path_factory.mktemp("dockerd")
+            url = f"unix://{folder}/docker.sock"
+            values = {
+                "bridge": "none",
+                "iptables": False,
+                # On a disk, which a folder of pytest need not be; the private machine takes it away.
+                "data-root": f"/var/lib/docker/{folder.name}",
+                "exec-root": f"{folder}/exec",
+                "pidfile": f"{folder}/pid",
+                "hosts": [url],
+                **settings,
+            }
+            (folder / "daemon.json").write_text(json.dumps(values))
+            daemons.enter_context(_dockerd(folder, "--config-file", f"{folder}/daemon.json"))
+            engines[key] = DockerEngine(url)
+            engines[key].import_image(busybox_archive, IMAGE, IMAGE_LABELS)
+        return engines[key]
+
+    with contextlib.ExitStack() as daemons:
+        yield start
+
+
+@contextlib.contextmanager
+def _dockerd(folder: pathlib.Path, *arguments: str) -> t.Iterator[subprocess.Popen]:
     program = shutil.which("dockerd")
     assert program, "dockerd is not installed (apt-get install docker.io)"
-    log = tmp_path_factory.mktemp("dockerd") / "log"
-    with log.open("w") as stream:
-        process = subprocess.Popen([program], stdout=stream, stderr=subprocess.STDOUT)
+    log = folder / "log"
+    with (
+        log.open("w") as stream,
+        _ending(subprocess.Popen([program, *arguments], stdout=stream, stderr=stream)) as process,
+    ):
+        _until_it_runs(process, lambda: "API listen on" in log.read_text(), log)
+        yield process
+
+
+@contextlib.contextmanager
+def _ending(process: subprocess.Popen) -> t.Iterator[subprocess.Popen]:
     try:
-        _wait_for_socket(process, log)
         yield process
     finally:
         process.terminate()
         process.wait(timeout=60)
 
 
-def _wait_for_socket(process: subprocess.Popen, log: pathlib.Path) -> None:
+def _until_it_runs(process: subprocess.Popen, ready: t.Callable[[], bool], log: pathlib.Path) -> None:
     deadline = time.monotonic() + 30
-    while "API listen on" not in log.read_text():
-        assert process.poll() is None and time.monotonic() < deadline, f"dockerd did not start:\n{log.read_text()}"
+    while not ready():
+        assert process.poll() is None and time.monotonic() < deadline, f"{process.args} failed:\n{log.read_text()}"
         time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def podman_service(podman_engine, tmp_path_factory) -> t.Iterator[str]:
+    """The URL of Podman's Docker-compatible API, with the test image."""
+    folder = tmp_path_factory.mktemp("podman")
+    socket, log = folder / "podman.sock", folder / "log"
+    argv = ["podman", "system", "service", "--time=0", f"unix://{socket}"]
+    with log.open("w") as stream, _ending(subprocess.Popen(argv, stdout=stream, stderr=stream)) as process:
+        _until_it_runs(process, socket.exists, log)
+        yield f"unix://{socket}"
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +138,20 @@ def docker_engine(docker_daemon, busybox_archive):
     engine = DockerEngine()
     engine.import_image(busybox_archive, IMAGE, IMAGE_LABELS)
     return engine
+
+
+@pytest.fixture(scope="session")
+def vulkan_image() -> t.Callable[[t.Any], str]:
+    """``vulkan_image(engine)``: imports an image with vulkaninfo and Mesa's drivers, once an engine, and names it."""
+    found = list((CACHE / "vulkan").glob("base-*.tar"))
+    assert found, f"{CACHE}/vulkan holds no base-*.tar: run tests/integration/fetch first"
+
+    def imported(engine: t.Any) -> str:
+        if not any(VULKAN_IMAGE in image.tags for image in engine.observe().images):
+            engine.import_image(str(found[0]), VULKAN_IMAGE, {})
+        return VULKAN_IMAGE
+
+    return imported
 
 
 @pytest.fixture(params=["podman", "docker"])

@@ -1,0 +1,148 @@
+"""What real engines do with a request for a GPU, and that none of ours starts a container without the device.
+
+Some engines drop a request they do not know and start the container all the same. The first half of this file holds
+what they do to what was seen (and shows when an engine changes its ways); the second half is about our adapters.
+The device is made up: a CDI name that stands for a node like /dev/null.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import typing as t
+
+import docker
+import pytest
+
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker import DockerEngine
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import GpuRequest
+
+from .conftest import IMAGE
+from .waiting import config
+
+SPEC = pathlib.Path("/etc/cdi/gpu-fleet-test.json")
+NAME = "nvidia.com/gpu=all"
+NODE = "/dev/gpu-fleet-test0"
+# 0.5.0 is what the CDI library of Podman 4.3 reads at most.
+CONTENT = {
+    "cdiVersion": "0.5.0",
+    "kind": "nvidia.com/gpu",
+    "devices": [{"name": "all", "containerEdits": {"deviceNodes": [{"path": NODE, "hostPath": "/dev/null"}]}}],
+}
+LOOK = ("sh", "-c", f"test -c {NODE} && echo there || echo missing; sleep 60")
+REQUESTS: dict[str, dict[str, t.Any]] = {
+    "gpus": {"Driver": "", "Count": -1, "Capabilities": [["gpu"]]},
+    "nvidia": {"Driver": "nvidia", "Count": -1, "Capabilities": [["gpu"]]},
+    "cdi": {"Driver": "cdi", "DeviceIDs": [NAME]},
+}
+CDI = {"features": {"cdi": True}}
+
+
+@pytest.fixture(autouse=True)
+def spec():
+    SPEC.parent.mkdir(exist_ok=True)
+    SPEC.write_text(json.dumps(CONTENT))
+    yield
+    SPEC.unlink()
+
+
+def numbers(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def asked(url: str, request: str) -> str:
+    """What comes of a request over the Docker API: refused, there or missing (the device in a running container)."""
+    client = docker.APIClient(base_url=url, version="auto", timeout=60)
+    host = {"NetworkMode": "none", "DeviceRequests": [REQUESTS[request]]}
+    body = {"Image": IMAGE, "Cmd": list(LOOK), "HostConfig": host}
+    container = ""
+    try:
+        container = client._result(client._post_json(client._url("/containers/create"), data=body), True)["Id"]
+        client.start(container)
+        return next(client.logs(container, stream=True, follow=True)).decode().strip()
+    except docker.errors.APIError as error:
+        assert any(word in error.explanation for word in ("could not select device driver", "CDI")), error.explanation
+        return "refused"
+    finally:
+        if container:
+            client.remove_container(container, force=True)
+        client.close()
+
+
+# -- what the engines do
+
+
+@pytest.mark.parametrize("request_name", REQUESTS)
+def test_podman_by_its_docker_api_drops_what_it_does_not_know(podman_service, podman_engine, request_name):
+    """Source: containers/podman, pkg/api/handlers/compat/containers_create.go; driver cdi since 5.4.0."""
+    known = request_name == "cdi" and numbers(podman_engine.version) >= (5, 4)
+    assert asked(podman_service, request_name) == ("there" if known else "missing")
+
+
+@pytest.mark.parametrize("settings", [{}, CDI], ids=["plain", "features.cdi"])
+@pytest.mark.parametrize("request_name", REQUESTS)
+def test_docker_gives_or_refuses(docker_with, settings, request_name):
+    engine = docker_with(settings)
+    given = request_name == "cdi" and settings == CDI and numbers(engine.version) >= (25, 0)
+    assert asked(engine._url, request_name) == ("there" if given else "refused")
+
+
+@pytest.mark.parametrize(
+    ("words", "since", "before"),
+    [
+        (("--device", NAME), (4, 1), "refused"),
+        (("--device", "nvidia.com/gpu=7"), (99, 0), "refused"),
+        # Taken and ignored before 5.0.
+        (("--gpus", "all"), (5, 0), "missing"),
+    ],
+)
+def test_podman_by_its_command_line(podman_engine, words, since, before):
+    argv = ["podman", "run", "--rm", "--network=none", *words, IMAGE, "sh", "-c", LOOK[2].partition(";")[0]]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    seen = done.stdout.strip() if done.returncode == 0 else "refused"
+    assert seen == ("there" if numbers(podman_engine.version) >= since else before), done.stderr
+
+
+# -- what our adapters do
+
+
+BY_CDI = GpuRequest(stack="nvidia", mode="cdi", cdi_devices=(NAME,))
+BY_UNKNOWN_NAME = GpuRequest(stack="nvidia", mode="cdi", cdi_devices=("nvidia.com/gpu=7",))
+BY_RUNTIME = GpuRequest(stack="nvidia", mode="nvidia-runtime", count=-1, capabilities=("gpu",))
+
+
+def got(engine: t.Any, name: str, gpu: GpuRequest) -> str:
+    """What comes of an access plan: refused, there or missing."""
+    try:
+        engine.create_container(config(name, *LOOK, gpu=gpu, network_mode="none"), {}, {})
+        engine.start_container(name)
+        return "there" if engine.run_in(name, ("test", "-c", NODE), 10)[0] == 0 else "missing"
+    except EngineError as error:
+        assert error.message
+        return "refused"
+    finally:
+        engine.remove_container(name)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "expected"), [(BY_CDI, "there"), (BY_UNKNOWN_NAME, "refused"), (BY_RUNTIME, "refused")]
+)
+def test_podman_adapter(podman_engine, name, gpu, expected):
+    assert got(podman_engine, name, gpu) == expected
+
+
+@pytest.mark.parametrize("gpu", [BY_CDI, BY_UNKNOWN_NAME, BY_RUNTIME])
+def test_docker_adapter_at_podmans_socket_never_starts_without_the_device(podman_service, podman_engine, name, gpu):
+    able = numbers(podman_engine.version) >= (5, 4) and gpu == BY_CDI
+    assert got(DockerEngine(podman_service), name, gpu) in ({"there", "refused"} if able else {"refused"})
+
+
+@pytest.mark.parametrize("settings", [{}, CDI], ids=["plain", "features.cdi"])
+@pytest.mark.parametrize("gpu", [BY_CDI, BY_UNKNOWN_NAME, BY_RUNTIME])
+def test_docker_adapter(docker_with, name, gpu, settings):
+    engine = docker_with(settings)
+    given = gpu == BY_CDI and settings == CDI and numbers(engine.version) >= (25, 0)
+    assert got(engine, name, gpu) == ("there" if given else "refused")
