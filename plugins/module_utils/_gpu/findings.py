@@ -130,6 +130,15 @@ CODES: dict[str, tuple[str, str]] = {
         "Run the program on the Mac itself, or use a Podman machine of the provider libkrun for Vulkan (stack venus).",
     ),
     "metal-unknown": (WARNING, "Run `system_profiler SPDisplaysDataType -json` by hand."),
+    "tegra-nodes-missing": (
+        ERROR,
+        "Look at `dmesg | grep -e nvgpu -e nvmap -e NVRM`: kernel and modules must be of one release (`apt-cache policy nvidia-l4t-kernel`).",
+    ),
+    "tegra-library-missing": (ERROR, "Install it: `apt-get install --reinstall nvidia-l4t-cuda nvidia-l4t-core`."),
+    "tegra-lists-missing": (
+        WARNING,
+        "Install them with the toolkit of JetPack: `apt-get install nvidia-container`.",
+    ),
     "gpu-passed-through": (INFO, "It belongs to a virtual machine; bind it to its own driver to use it here."),
     "gpu-not-used": (INFO, "Its containers get the CPU: this release has no stack for it."),
     "wsl1": (WARNING, "Run `wsl --set-version <distribution> 2` in Windows: WSL1 has no GPU."),

@@ -216,8 +216,6 @@ def _unused(looked: view.HostView) -> list[Finding]:
 def _platform_findings(platform: str) -> list[Finding]:
     if platform == "wsl1":
         return [finding("wsl1", "This distribution runs under WSL1", "/proc/sys/kernel/osrelease")]
-    if platform == "jetson":
-        return [finding("gpu-not-used", "This is a Jetson, whose integrated GPU is not used", "/etc/nv_tegra_release")]
     if platform == "macos":
         return [
             finding("gpu-not-used", "This is a Mac: containers reach its GPU only through a virtual machine", "system")
