@@ -20,9 +20,6 @@ from .platform import detect as detect_platform
 from .probe import Reader
 from .view import Detected, HostView
 
-USED_VENDORS = (view.NVIDIA, view.AMD, view.INTEL, view.VIRTIO)
-"""Vendors that some stack's file answers for; cards of others are named in a finding, unless Mesa drives them."""
-
 
 def _nvidia(looked: HostView) -> Detected:
     reader = looked.reader
@@ -68,7 +65,8 @@ def _rocm_wsl(looked: HostView) -> Detected:
 
 
 def _intel(looked: HostView) -> Detected:
-    if not looked.cards_of(view.INTEL) and not looked.reader.directory("/dev/accel"):
+    accel = looked.reader.directory("/dev/accel") or looked.reader.directory("/sys/class/accel")
+    if not looked.cards_of(view.INTEL) and not accel:
         return Detected()
     from .intel import detect
 
@@ -77,7 +75,8 @@ def _intel(looked: HostView) -> Detected:
 
 def _vulkan(looked: HostView) -> Detected:
     """Asked wherever a card could render, and where a Vulkan driver is installed: it may be a rasteriser."""
-    if not looked.cards and not looked.reader.directory("/dev/dri") and not looked.reader.directory(view.ICDS):
+    reader = looked.reader
+    if not looked.cards and not any(map(reader.directory, ("/dev/dri", view.ICDS))) and not reader.known(VULKANINFO):
         return Detected()
     from .vulkan import detect
 
@@ -113,6 +112,8 @@ def _cpu(looked: HostView) -> Detected:
     return Detected(Stack("cpu", True, "every host can run containers without a GPU"))
 
 
+VULKANINFO = ("vulkaninfo", "--summary")
+
 GENERAL = ("vulkan", "videocore", "venus")
 """Stacks for graphics on any vendor's GPU, ranked after the vendors' own compute stacks."""
 
@@ -138,7 +139,7 @@ def describe(reader: Reader, engines: dict[str, EngineFacts] | None = None) -> G
     detected = [detect(looked) for detect in STACKS]
     stacks = [entry.stack for entry in detected if entry.stack is not None]
     findings = [found for entry in detected for found in entry.findings]
-    findings += _unused(looked) + _platform_findings(platform)
+    findings += _unused(looked) + _platform_findings(reader, platform)
     npus = tuple(npu for entry in detected for npu in entry.npus)
     displays, found_there = _displays(looked)
     return GpuHost(platform, rank(stacks), engines or {}, (*findings, *found_there), npus, displays)
@@ -199,25 +200,43 @@ def _memory(stack: Stack) -> int:
     return max((device.memory_bytes or 0 for device in stack.devices), default=0)
 
 
+def _once(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Two stacks that share a node say the same of it; once is enough."""
+    seen = {(found.code, found.message, found.probe): found for found in reversed(findings)}
+    return tuple(found for found in findings if seen[found.code, found.message, found.probe] is found)
+
+
+ANSWERED = (view.NVIDIA, view.AMD, view.INTEL, view.VIRTIO)
+"""Vendors whose stacks' files say themselves what is wrong with a card."""
+
+
 def _unused(looked: view.HostView) -> list[Finding]:
-    """Cards nobody answers for. Silence would look like «no GPU»."""
+    """Cards nobody answers for. Silence would look like «no GPU». In a container they are the outer host's."""
     findings = []
-    for card in looked.cards:
-        where = f"/sys/bus/pci/devices/{card.bus_id}"
-        label = f"{view.VENDORS.get(card.vendor, card.vendor)} GPU at {card.bus_id}".strip()
+    for card in looked.cards if looked.platform != "container" else ():
+        label = " ".join(f"{view.VENDORS.get(card.vendor, card.vendor)} GPU {card.device} at {card.bus_id}".split())
+        driver = f"driver {card.driver}" if card.driver else "no driver is bound"
         if card.driver == "vfio-pci":
-            findings.append(finding("gpu-passed-through", f"The {label} is bound to vfio-pci", where))
-        elif card.vendor not in USED_VENDORS and card.driver not in view.NO_GPU_DRIVERS:
-            driver = f"driver {card.driver}" if card.driver else "no driver"
-            findings.append(finding("gpu-not-used", f"This host has a GPU that is not used: {label} ({driver})", where))
+            text = f"The {label} is bound to vfio-pci"
+            findings.append(finding("gpu-passed-through", text, f"{card.base}/driver", driver))
+        elif _is_nobodys(looked, card):
+            text = f"No stack of this release can use the {label} ({driver})"
+            findings.append(finding("gpu-not-used", text, card.base, driver))
     return findings
 
 
-def _platform_findings(platform: str) -> list[Finding]:
+def _is_nobodys(looked: view.HostView, card: view.Card) -> bool:
+    if card.vendor in (*ANSWERED, *view.NO_GPU_VENDORS):
+        return False
+    if card.driver in (*view.NO_GPU_DRIVERS, *view.DISPLAY_DRIVERS, *view.RENDERERS):
+        return False
+    # Boards have displays of many kinds beside the PCI bus; a GPU is what renders.
+    return ":" in card.bus_id or bool(card.render)
+
+
+def _platform_findings(reader: Reader, platform: str) -> list[Finding]:
     if platform == "wsl1":
-        return [finding("wsl1", "This distribution runs under WSL1", "/proc/sys/kernel/osrelease")]
-    if platform == "macos":
-        return [
-            finding("gpu-not-used", "This is a Mac: containers reach its GPU only through a virtual machine", "system")
-        ]
+        path = "/proc/sys/kernel/osrelease"
+        release = (reader.file(path) or "").strip() or "no kernel release"
+        return [finding("wsl1", "This distribution runs under WSL1", path, release)]
     return []

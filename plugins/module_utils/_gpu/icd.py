@@ -92,6 +92,6 @@ def names(card: Card) -> tuple[str, ...]:
     """Names of Mesa's ICDs for a card; empty where Mesa has no Vulkan for its kernel driver."""
     if card.vendor == INTEL and OLDER.fullmatch(card.device):
         return ()
-    if card.vendor == INTEL and HASVK.fullmatch(card.device):
+    if card.vendor == INTEL and card.driver == "i915" and HASVK.fullmatch(card.device):
         return ("intel_hasvk",)
     return DRIVERS.get(card.driver, ())

@@ -1,12 +1,245 @@
 # Copyright (c) 2026 the gpu_fleet.containers developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Any GPU that Mesa's Vulkan drivers can use through a render node."""
+"""Any GPU that Mesa's Vulkan drivers can use through a render node.
+
+From files alone: the kernel driver, its render node, and the manifest of Mesa's driver for it. Where vulkaninfo's
+answer is known as well, it decides: it may show a driver in an unusual place, or a rasteriser in the GPU's stead.
+NVIDIA's own driver is not Mesa's; its cards belong to `nvidia`.
+"""
 
 from __future__ import annotations
 
-from .view import Detected, HostView
+import dataclasses
+
+from . import icd, intel, venus, vulkaninfo
+from .findings import Finding, finding
+from .model import DeviceNode, GpuDevice, Stack
+from .render import check, given, label, memory
+from .view import (
+    AMD,
+    INTEL,
+    NO_GPU_DRIVERS,
+    NO_GPU_VENDORS,
+    NVIDIA,
+    RENDER,
+    VENDORS,
+    Card,
+    Detected,
+    HostView,
+    device_node,
+)
+from .vulkaninfo import Opinion, VulkanDevice
+
+NAME = "vulkan"
+
+ARM, QUALCOMM, IMAGINATION, BROADCOM = "0x13b5", "0x5143", "0x1010", "0x14e4"
+SOC_VENDORS = {
+    "v3d": (BROADCOM, "broadcom", "VideoCore"),
+    "panfrost": (ARM, "arm", "Mali GPU (panfrost)"),
+    "panthor": (ARM, "arm", "Mali GPU (panthor)"),
+    "msm": (QUALCOMM, "qualcomm", "Adreno GPU"),
+    "msm_dpu": (QUALCOMM, "qualcomm", "Adreno GPU"),
+    "adreno": (QUALCOMM, "qualcomm", "Adreno GPU"),
+    "asahi": ("", "apple", "Apple GPU (asahi)"),
+    "powervr": (IMAGINATION, "imagination", "PowerVR GPU"),
+    "pvrsrvkm": (IMAGINATION, "imagination", "PowerVR GPU"),
+}
+"""Kernel driver → vendor id in Vulkan (Vulkan registry, «VkVendorId» and PCI), vendor, name; no PCI ids are there."""
 
 
 def detect(view: HostView) -> Detected:
-    return Detected()
+    if view.platform in ("macos", "wsl1"):
+        return Detected()
+    drivers, opinion = icd.installed(view.reader), vulkaninfo.ask(view.reader)
+    if view.platform == "wsl2":
+        return _wsl(drivers, opinion)
+    cards = [card for card in view.cards if _is_meant(view, card, drivers, opinion)]
+    usable = given(view, tuple(cards))
+    if usable:
+        return _stack(view, usable, drivers, opinion)
+    if not cards and opinion is not None and opinion.hardware:
+        return _told(view, opinion)
+    return Detected(None, tuple(_nothing(view, drivers, opinion)))
+
+
+def _is_meant(view: HostView, card: Card, drivers: dict[str, str], opinion: Opinion | None) -> bool:
+    """Whether Mesa has a Vulkan driver for a card as it is driven now."""
+    if not icd.names(card):
+        return False
+    # A virtual GPU without Venus has nothing behind it but a rasteriser; the stack `venus` says so.
+    return not venus.is_virtual(card) or venus.problem(view, card, drivers, opinion) is None
+
+
+def _stack(view: HostView, cards: tuple[Card, ...], drivers: dict[str, str], opinion: Opinion | None) -> Detected:
+    findings: list[Finding] = []
+    devices = []
+    left = list(opinion.hardware) if opinion else []
+    for index, card in enumerate(cards):
+        told = next((each for each in left if _is_of(each, card, len(cards))), None)
+        if told is not None:
+            left.remove(told)
+        node, problem = check(view, card, _label(card))
+        problem = problem or _no_driver(card, drivers, opinion, told)
+        findings += [problem] if problem is not None and problem not in findings else []
+        device = _device(view, card, told, index)
+        devices.append(dataclasses.replace(device, nodes=(node,) if node else (), ready=problem is None))
+    ready = [device for device in devices if device.ready]
+    if not ready:
+        return Detected(Stack(NAME, False, findings[0].message, tuple(devices)), tuple(findings))
+    source = "vulkaninfo" if opinion else ", ".join(sorted({_manifest(card, drivers) for card in cards} - {""}))
+    reason = f"Mesa has a Vulkan driver for {len(ready)} of {len(devices)} GPUs with a render node ({source})"
+    return Detected(Stack(NAME, True, reason, tuple(devices)), tuple(findings))
+
+
+def _is_of(told: VulkanDevice, card: Card, count: int) -> bool:
+    """Whether vulkaninfo speaks of this card: by PCI ids, by the maker of a board's GPU, or because there is no other."""
+    if venus.is_virtual(card):
+        return told.venus
+    if card.vendor and told.vendor:
+        return told.vendor == card.vendor and (not card.device or told.device in ("", card.device))
+    known = SOC_VENDORS.get(card.driver, ("", "", ""))[0]
+    return (bool(known) and told.vendor == known) or count == 1
+
+
+def _manifest(card: Card, drivers: dict[str, str]) -> str:
+    return next((drivers[name] for name in icd.names(card) if name in drivers), "")
+
+
+def _no_driver(
+    card: Card, drivers: dict[str, str], opinion: Opinion | None, told: VulkanDevice | None
+) -> Finding | None:
+    if told is not None:
+        return None
+    manifest, wanted = _manifest(card, drivers), icd.names(card)[0]
+    if opinion is not None and (manifest or (opinion.devices and not drivers)):
+        text = f"{card.render} is there, and Vulkan programs get {_instead(opinion)} in place of the {_label(card)}"
+        return finding("vulkan-falls-back", text, "vulkaninfo --summary", opinion.said)
+    if manifest:
+        return None
+    text = f"Mesa's Vulkan driver {wanted} for the {_label(card)} is not installed"
+    shown = f"installed are {', '.join(sorted(drivers)) or 'none'}" + (f"; {opinion.said}" if opinion else "")
+    return finding("vulkan-driver-missing", text, icd.DIRECTORIES[3], shown, driver=wanted)
+
+
+def _instead(opinion: Opinion) -> str:
+    return (
+        "a rasteriser" if opinion.devices and not opinion.hardware else "nothing" if not opinion.devices else "others"
+    )
+
+
+def _device(view: HostView, card: Card, told: VulkanDevice | None, index: int) -> GpuDevice:
+    own = _amd_device(view, card) if card.vendor == AMD else _own_device(view, card)
+    if told is None:
+        return dataclasses.replace(own, index=index)
+    return dataclasses.replace(
+        own,
+        index=index,
+        name=told.name or own.name,
+        driver=told.driver or own.driver,
+        integrated=told.kind == "integrated" if told.kind else own.integrated,
+    )
+
+
+def _own_device(view: HostView, card: Card) -> GpuDevice:
+    return GpuDevice(
+        NAME,
+        _vendor(card),
+        _name(card),
+        view.own_uuid(card),
+        bus_id=card.bus_id if ":" in card.bus_id else "",
+        memory_bytes=memory(view.reader, card) if card.vendor == INTEL else None,
+        driver=card.driver,
+        integrated=_integrated(card),
+    )
+
+
+def _amd_device(view: HostView, card: Card) -> GpuDevice:
+    """As the stack `rocm` names and counts it: the same GPU has one uuid, whatever stack it is used through."""
+    from .amd import device, entries
+    from .kfd import gpu_nodes
+
+    known = entries((card,), gpu_nodes(view.reader), ())
+    entry = next(each for each in known if each.card is card)
+    return dataclasses.replace(device(view, NAME, entry), driver=card.driver, minor=None)
+
+
+def _integrated(card: Card) -> bool:
+    return intel.is_integrated(card) if card.vendor == INTEL else not card.vendor
+
+
+def _vendor(card: Card) -> str:
+    return VENDORS[card.vendor].lower() if card.vendor in VENDORS else SOC_VENDORS.get(card.driver, ("", "", ""))[1]
+
+
+def _name(card: Card) -> str:
+    if card.vendor == INTEL:
+        return intel.name(card)
+    return SOC_VENDORS.get(card.driver, ("", "", ""))[2] or f"{VENDORS.get(card.vendor, '')} GPU {card.device}".strip()
+
+
+def _label(card: Card) -> str:
+    return label(card, VENDORS.get(card.vendor, card.driver))
+
+
+def _told(view: HostView, opinion: Opinion) -> Detected:
+    """Only vulkaninfo knows of a GPU: sysfs was not recorded, or shows nothing. It opened the node itself."""
+    names = sorted(
+        (name for name in view.reader.directory("/dev/dri") or () if RENDER.fullmatch(name)),
+        key=lambda name: int(name[7:]),
+    )
+    nodes = [device_node(view.reader, f"/dev/dri/{name}") or DeviceNode(f"/dev/dri/{name}") for name in names]
+    matched = nodes if len(nodes) == len(opinion.hardware) else [None] * len(opinion.hardware)
+    devices = tuple(
+        GpuDevice(
+            NAME,
+            VENDORS.get(told.vendor, "").lower(),
+            told.name or "GPU",
+            index=index,
+            nodes=(node,) if node else (),
+            driver=told.driver,
+            integrated=told.kind == "integrated",
+        )
+        for index, (told, node) in enumerate(zip(opinion.hardware, matched))
+    )
+    return Detected(Stack(NAME, True, f"vulkaninfo shows {len(devices)} GPUs ({opinion.said})", devices))
+
+
+def _wsl(drivers: dict[str, str], opinion: Opinion | None) -> Detected:
+    """Under WSL2 there is only dzn, Vulkan over Direct3D 12 and not conformant (microsoft/wslg): it is not offered."""
+    if icd.DOZEN in drivers:
+        probe, shown = drivers[icd.DOZEN], "dzn is installed"
+    elif opinion is not None and any(each.windows for each in opinion.devices):
+        probe, shown = "vulkaninfo --summary", opinion.said
+    else:
+        return Detected()
+    text = "Under WSL2 Vulkan goes through Direct3D 12 (dzn), which is not offered to containers"
+    return Detected(None, (finding("vulkan-wsl", text, probe, shown),))
+
+
+def _nothing(view: HostView, drivers: dict[str, str], opinion: Opinion | None) -> list[Finding]:
+    """Why there is no Vulkan: a GPU without such a driver, or a rasteriser and no GPU at all."""
+    findings = []
+    for card in given(view, view.cards):
+        # Of AMD's cards under the old driver radeon the stack `rocm` speaks.
+        why = icd.WITHOUT_VULKAN.get(card.driver, "") if card.vendor != AMD else ""
+        if card.vendor == INTEL and icd.OLDER.fullmatch(card.device):
+            why = "older than Gen7"
+        if why:
+            text = f"Mesa has no Vulkan driver for the {_label(card)} under {card.driver} ({why})"
+            findings.append(finding("vulkan-unsupported", text, f"{card.base}/driver", f"driver {card.driver}"))
+    if any(_is_gpu(card) for card in view.cards) or findings:
+        return findings
+    if opinion is not None and opinion.devices and all(each.software for each in opinion.devices):
+        text = "Vulkan programs here get a rasteriser that runs on the CPU"
+        return [finding("vulkan-software", text, "vulkaninfo --summary", opinion.said)]
+    if icd.SOFTWARE in drivers:
+        text = "Of Mesa's Vulkan drivers only the rasteriser can work here: there is no GPU"
+        return [finding("vulkan-software", text, drivers[icd.SOFTWARE], "lvp is installed, no card has a render node")]
+    return []
+
+
+def _is_gpu(card: Card) -> bool:
+    if card.vendor == NVIDIA or card.driver == "vfio-pci":
+        return True
+    return card.driver not in NO_GPU_DRIVERS and card.vendor not in NO_GPU_VENDORS

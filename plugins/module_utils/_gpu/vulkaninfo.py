@@ -14,7 +14,9 @@ from .view import NVIDIA
 COMMAND = ("vulkaninfo", "--summary")
 
 SOFTWARE_NAMES = re.compile(r"llvmpipe|lavapipe|swiftshader|softpipe|basic render driver", re.I)
-NOTHING = re.compile(r"ERROR_INCOMPATIBLE_DRIVER|failed to find a compatible Vulkan|no (physical )?devices? found", re.I)
+NOTHING = re.compile(
+    r"ERROR_INCOMPATIBLE_DRIVER|failed to find a compatible Vulkan|no (physical )?devices? found", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,7 @@ class Opinion:
     @property
     def hardware(self) -> tuple[VulkanDevice, ...]:
         """GPUs of Mesa's drivers on Linux: no rasteriser, not NVIDIA's own driver, nothing over Direct3D."""
-        return tuple(
-            each for each in self.devices if not (each.software or each.windows or each.proprietary_nvidia)
-        )
+        return tuple(each for each in self.devices if not (each.software or each.windows or each.proprietary_nvidia))
 
     @property
     def said(self) -> str:
