@@ -58,11 +58,45 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "nvidia-smi-failed": (ERROR, "Run `nvidia-smi` by hand."),
     "nvidia-smi-crashed": (
-        ERROR,
-        "Update the Windows driver (WSL2) or install nvidia-ml-py on the host: NVML is then asked directly.",
+        WARNING,
+        "Update the driver (under WSL2 the one in Windows, then `wsl --update`). Programs that use CUDA alone may work all the same.",
     ),
+    "gpu-unproven": (ERROR, "Run a CUDA program by hand; under WSL2 run `wsl --shutdown` in Windows first."),
+    "gpu-blocked": (
+        ERROR,
+        "In a container that had the GPU: start it again, with CDI (`--device nvidia.com/gpu=all`), whose devices survive "
+        "`systemctl daemon-reload`. Under WSL2 run `wsl --shutdown` in Windows. Else look at the cgroup's device rules.",
+    ),
+    "driver-silent": (
+        ERROR,
+        "Look for «Xid» and «hung task» in dmesg, and reboot: a GPU that hangs keeps everybody waiting who asks its driver.",
+    ),
+    "gpu-excluded": (
+        INFO,
+        "Take it out of NVreg_ExcludedGpus (below /etc/modprobe.d) and reboot, if it is to be used.",
+    ),
+    "mig-nodes-missing": (
+        WARNING,
+        "Run `nvidia-smi -L` as root: it makes them, and they are needed before a container can get a slice.",
+    ),
+    "cuda-shadowed": (
+        WARNING,
+        "Take {path} out of LD_LIBRARY_PATH: the driver's own libcuda is the one that matches the kernel module.",
+    ),
+    "toolkit-too-old": (
+        WARNING,
+        "Upgrade nvidia-container-toolkit to {version} or newer, then write the CDI spec again.",
+    ),
+    "cdi-refresh-missing": (
+        INFO,
+        "Upgrade nvidia-container-toolkit to 1.18 or newer and enable nvidia-cdi-refresh.path, or write the CDI spec again after each update of the driver.",
+    ),
+    "oci-hook-conflict": (WARNING, "Remove {path}: with CDI the hook acts a second time and containers fail to start."),
     "nvml-failed": (ERROR, "Run `nvidia-smi` by hand and compare the driver's and the library's version."),
-    "memory-unknown": (WARNING, "Install nvidia-ml-py for this host's Python, or nvidia-smi."),
+    "memory-unknown": (
+        WARNING,
+        "Install what asks the driver: nvidia-smi, or rocminfo (then run gpu_facts with `thorough: true`).",
+    ),
     "mig-without-instances": (
         ERROR,
         "Make instances (`nvidia-smi mig -cgi … -C`) or switch MIG off (`nvidia-smi -mig 0`).",
@@ -138,6 +172,14 @@ CODES: dict[str, tuple[str, str]] = {
     "tegra-lists-missing": (
         WARNING,
         "Install them with the toolkit of JetPack: `apt-get install nvidia-container`.",
+    ),
+    "rocm-wsl-library-missing": (
+        INFO,
+        "Install ROCm for WSL (`amdgpu-install --usecase=wsl,rocm --no-dkms`) and, from ROCm 7.1, the package rocdxg-roct of github.com/ROCm/librocdxg.",
+    ),
+    "rocm-wsl-without-gpu": (
+        ERROR,
+        "Set HSA_ENABLE_DXG_DETECTION=1 (ROCm 7.1 to 7.12), update the Windows driver, and see whether this GPU is supported under WSL.",
     ),
     "gpu-passed-through": (INFO, "It belongs to a virtual machine; bind it to its own driver to use it here."),
     "gpu-not-used": (INFO, "Its containers get the CPU: this release has no stack for it."),

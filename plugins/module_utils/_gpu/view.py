@@ -187,12 +187,14 @@ def user(reader: Reader) -> User:
 
 def cards(reader: Reader) -> tuple[Card, ...]:
     """Display (0x0300, 0x0302, 0x0380) controllers in bus order, from the PCI bus and from /sys/class/drm."""
-    names = [name for name in reader.directory("/sys/class/drm") or () if re.fullmatch(r"card[0-9]+", name)]
+    names = [name for name in reader.directory("/sys/class/drm") or () if _is_card(reader, name)]
     drawn = {card.bus_id: card for card in (_drm_card(reader, name) for name in names)}
     found: dict[str, Card] = {}
     for address in reader.directory("/sys/bus/pci/devices") or ():
         kind = _line(reader, f"/sys/bus/pci/devices/{address}/class")
-        if kind[:6] in ("0x0300", "0x0302", "0x0380"):
+        # AMD's MI300 is a processing accelerator (pci.ids); so are other vendors' NPUs, which are no GPUs.
+        accelerator = kind[:6] == "0x1200" and _line(reader, f"/sys/bus/pci/devices/{address}/vendor") == AMD
+        if kind[:6] in ("0x0300", "0x0302", "0x0380") or accelerator:
             own = _pci_card(reader, address, kind)
             twin = drawn.pop(own.bus_id, None) or _twin(own, drawn)
             if twin is not None:
@@ -207,6 +209,12 @@ def cards(reader: Reader) -> tuple[Card, ...]:
                 )
             found[own.bus_id] = own
     return _with_render_nodes(reader, [card for _bus, card in sorted({**drawn, **found}.items())])
+
+
+def _is_card(reader: Reader, name: str) -> bool:
+    """Not a partition of an AMD card, which has DRM nodes of its own and belongs to its card (drivers/gpu/drm/amd/amdxcp)."""
+    partition = _name(reader.link(f"/sys/class/drm/{name}/device")).startswith("amdgpu_xcp")
+    return bool(re.fullmatch(r"card[0-9]+", name)) and not partition
 
 
 def _pci_card(reader: Reader, address: str, kind: str) -> Card:
