@@ -142,7 +142,7 @@ def describe(reader: Reader, engines: dict[str, EngineFacts] | None = None) -> G
     findings += _unused(looked) + _platform_findings(reader, platform)
     npus = tuple(npu for entry in detected for npu in entry.npus)
     displays, found_there = _displays(looked)
-    return GpuHost(platform, rank(stacks), engines or {}, (*findings, *found_there), npus, displays)
+    return GpuHost(platform, rank(stacks), engines or {}, _once([*findings, *found_there]), npus, displays)
 
 
 def _displays(looked: HostView) -> tuple[tuple[Display, ...], tuple[Finding, ...]]:
@@ -166,7 +166,7 @@ def rank(stacks: list[Stack]) -> tuple[Stack, ...]:
     return tuple(dataclasses.replace(stack, rank=_rank_text(stack)) for stack in ordered)
 
 
-def _rank_key(stack: Stack) -> tuple[bool, bool, bool, bool, int, str]:
+def _rank_key(stack: Stack) -> tuple[bool, bool, bool, bool, int, str, bool]:
     bus = min((device.bus_id for device in stack.devices), default="")
     return (
         stack.name == "cpu",
@@ -175,6 +175,7 @@ def _rank_key(stack: Stack) -> tuple[bool, bool, bool, bool, int, str]:
         _is_integrated(stack),
         -_memory(stack),
         bus,
+        stack.name == "vulkan",  # the same GPU by its own name says more
     )
 
 

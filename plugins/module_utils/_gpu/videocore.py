@@ -27,32 +27,31 @@ BY_CHIP = {"brcm,2711-v3d": "VI", "brcm,2712-v3d": "VII", "brcm,7268-v3d": "VI",
 
 
 def detect(view: HostView) -> Detected:
-    model = _model(view)
     known = [card for driver in RENDERERS for card in view.cards if card.driver == driver]
     if not known:
-        return _without_driver(view, model) if view.platform == "raspberry-pi" else Detected()
+        return _without_driver(view, _model(view)) if view.platform == "raspberry-pi" else Detected()
     card = known[0]
     if not given(view, (card,)):
         text = "The outer host has a VideoCore GPU; this container was not given its render node"
         shown = f"driver {card.driver} in sysfs, no {card.render or 'render node'}"
         found = finding("gpu-not-in-container", text, card.render or "/dev/dri", shown)
-        return Detected(Stack(NAME, False, text, (_device(view, card, model, (), False),)), (found,))
-    name = _name(card.driver, _compatible(view, card), model)
-    node, problem = check(view, card, name)
+        return Detected(Stack(NAME, False, text, (_device(view, card, (), False),)), (found,))
+    label = name(view, card)
+    node, problem = check(view, card, label)
     primary = device_node(view.reader, card.node) if card.node and card.driver == "v3d" else None
     nodes = tuple(each for each in (node, primary) if each is not None)
-    device = _device(view, card, model, nodes, problem is None)
+    device = _device(view, card, nodes, problem is None)
     if problem is not None:
         return Detected(Stack(NAME, False, problem.message, (device,)), (problem,))
-    return Detected(Stack(NAME, True, f"{card.driver} drives the {name} through {card.render}", (device,)))
+    return Detected(Stack(NAME, True, f"{card.driver} drives the {label} through {card.render}", (device,)))
 
 
-def _device(view: HostView, card: Card, model: str, nodes: tuple[DeviceNode, ...], ready: bool) -> GpuDevice:
+def _device(view: HostView, card: Card, nodes: tuple[DeviceNode, ...], ready: bool) -> GpuDevice:
     """It has no memory of its own: it shares the board's."""
     return GpuDevice(
         NAME,
         "broadcom",
-        _name(card.driver, _compatible(view, card), model),
+        name(view, card),
         view.own_uuid(card),
         0,
         nodes=nodes,
@@ -75,8 +74,12 @@ def _without_driver(view: HostView, model: str) -> Detected:
     return Detected(Stack(NAME, False, text, (device,)), (found,))
 
 
-def _name(driver: str, compatible: str, model: str) -> str:
+def name(view: HostView, card: Card) -> str:
     """``VideoCore VI (Raspberry Pi 4 Model B Rev 1.4)``"""
+    return _name(card.driver, _compatible(view, card), _model(view))
+
+
+def _name(driver: str, compatible: str, model: str) -> str:
     generation = BY_CHIP.get(compatible) or ("IV" if driver.startswith("vc4") else _by_model(model))
     return f"VideoCore {generation} ({model})".replace("  ", " ")
 

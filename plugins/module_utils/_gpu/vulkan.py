@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from . import icd, intel, venus, vulkaninfo
+from . import icd, intel, venus, videocore, vulkaninfo
 from .findings import Finding, finding
 from .model import DeviceNode, GpuDevice, Stack
 from .render import check, given, label, memory
@@ -35,7 +35,7 @@ NAME = "vulkan"
 
 ARM, QUALCOMM, IMAGINATION, BROADCOM = "0x13b5", "0x5143", "0x1010", "0x14e4"
 SOC_VENDORS = {
-    "v3d": (BROADCOM, "broadcom", "VideoCore"),
+    "v3d": (BROADCOM, "broadcom", ""),
     "panfrost": (ARM, "arm", "Mali GPU (panfrost)"),
     "panthor": (ARM, "arm", "Mali GPU (panthor)"),
     "msm": (QUALCOMM, "qualcomm", "Adreno GPU"),
@@ -145,7 +145,7 @@ def _own_device(view: HostView, card: Card) -> GpuDevice:
     return GpuDevice(
         NAME,
         _vendor(card),
-        _name(card),
+        _name(view, card),
         view.own_uuid(card),
         bus_id=card.bus_id if ":" in card.bus_id else "",
         memory_bytes=memory(view.reader, card) if card.vendor == INTEL else None,
@@ -172,9 +172,11 @@ def _vendor(card: Card) -> str:
     return VENDORS[card.vendor].lower() if card.vendor in VENDORS else SOC_VENDORS.get(card.driver, ("", "", ""))[1]
 
 
-def _name(card: Card) -> str:
+def _name(view: HostView, card: Card) -> str:
     if card.vendor == INTEL:
         return intel.name(card)
+    if card.driver == "v3d":
+        return videocore.name(view, card)
     return SOC_VENDORS.get(card.driver, ("", "", ""))[2] or f"{VENDORS.get(card.vendor, '')} GPU {card.device}".strip()
 
 
