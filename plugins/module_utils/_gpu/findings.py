@@ -200,14 +200,27 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "cdi-off": (
         WARNING,
-        'Set `"features": {"cdi": true}` in /etc/docker/daemon.json and restart Docker (25 or newer).',
+        'Set `"features": {{"cdi": true}}` in {config} and restart Docker.',
     ),
-    "cdi-unreadable": (WARNING, "Write it again: `nvidia-ctk cdi generate --output={path}`."),
-    "cdi-too-new": (
-        ERROR,
-        "Write it for an older version: `nvidia-ctk cdi generate --feature-flag no-additional-gids-for-device-nodes --output={path}`.",
+    "cdi-not-read": (WARNING, "Update {engine}, or use Podman: its containers get the devices one by one until then."),
+    "cdi-not-seen-by-desktop": (
+        INFO,
+        "Nothing to do for NVIDIA GPUs: Docker Desktop gives them by --gpus. For other devices use an engine inside the distribution.",
     ),
-    "cdi-stale": (ERROR, "Write it again: `nvidia-ctk cdi generate --output={path}`."),
+    "docker-warns-of-cdi": (WARNING, "Mend the file that Docker names; `docker info` shows the warning until then."),
+    "nvidia-runtime-missing": (
+        WARNING,
+        "Register it: `nvidia-ctk runtime configure --runtime=docker` and `systemctl restart docker`.",
+    ),
+    "docker-is-podman": (
+        WARNING,
+        "Set `container_engine: podman` for this host: the collection then talks to Podman itself.",
+    ),
+    "gpu-not-for-containers": (WARNING, "{mend}"),
+    "cdi-ignored": (INFO, "Rename it to {new}, or remove it."),
+    "cdi-unreadable": (WARNING, "{rewrite}"),
+    "cdi-too-new": (ERROR, "{rewrite}"),
+    "cdi-stale": (ERROR, "{rewrite}"),
     "cdi-shadowed": (WARNING, "Remove the older file {path}."),
     "cdi-conflict": (ERROR, "Two specs of one directory define the same name, so neither works; remove one of {path}."),
     "display-missing": (

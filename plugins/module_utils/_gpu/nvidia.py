@@ -10,19 +10,13 @@ import re
 
 from .findings import Finding, finding
 from .model import DeviceNode, GpuDevice, Stack
-from .nvidia_answers import Answer, ask, from_procfs, kernel_version
+from .nvidia_answers import Answer, ask
+from .nvidia_procfs import GPUS, VERSION, excluded, from_procfs, kernel_version, slice_nodes
 from .probe import Reader
 from .view import NVIDIA, Card, Detected, HostView, device_node
 
 NAME = "nvidia"
-LIBRARIES = ("libnvidia-ml.so.1", "libcuda.so.1")
-LIBRARY_DIRECTORIES = (
-    "/usr/lib/x86_64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-    "/usr/lib64",
-    "/usr/lib",
-    "/usr/lib/x86_64-linux-gnu/nvidia/current",
-)
+CONTROL, UVM = "/dev/nvidiactl", "/dev/nvidia-uvm"
 
 
 def detect(view: HostView) -> Detected:
@@ -30,77 +24,101 @@ def detect(view: HostView) -> Detected:
     if view.platform in ("wsl2", "wsl1", "jetson", "macos"):
         return Detected()
     cards = view.cards_of(NVIDIA)
-    loaded = kernel_version(view.reader) is not None or view.reader.node("/dev/nvidiactl") is not None
+    loaded = kernel_version(view.reader) is not None or _node(view.reader, CONTROL) is not None
     refused = _refused(view, cards, loaded)
     if refused is not None:
-        return _not_ready(_from_cards(cards), refused)
-    answer = ask(view.reader, NAME) or _without_tools(view.reader)
-    if answer.problem:
-        return _explain(view, cards, answer, loaded)
-    return _check(view, cards, answer)
+        return _not_ready(_from_cards(view, cards), refused)
+    answer = ask(view.reader, NAME)
+    if answer is None:
+        from .nvidia_driver import without_tools
+
+        answer = without_tools(view.reader, NAME)
+    found = _explain(view, cards, answer, loaded) if answer.problem else _check(view, cards, answer)
+    return dataclasses.replace(found, findings=(*found.findings, *_beside(view, found)))
+
+
+def _beside(view: HostView, found: Detected) -> list[Finding]:
+    """What does not decide whether a program here can use the GPU, but whether containers can, or CUDA programs do."""
+    if found.stack is None or not found.stack.ready:
+        return []
+    from .nvidia_driver import shadows
+
+    if view.platform == "container":
+        return shadows(view.reader)
+    from .toolkit import look
+
+    return [*shadows(view.reader), *look(view)]
 
 
 def _refused(view: HostView, cards: tuple[Card, ...], loaded: bool) -> Finding | None:
     """Reasons that need no question to the driver."""
-    if view.platform == "container" and _control(view.reader) is None:
+    if view.platform == "container" and _node(view.reader, CONTROL) is None:
         # /proc and /sys show the outer host's driver and cards.
         return finding(
             "gpu-not-in-container",
             "The outer host has an NVIDIA GPU; this container was not given it",
-            "/dev/nvidiactl",
+            CONTROL,
+            evidence=f"{CONTROL}: no such device node",
         )
     card = next((card for card in cards if card.driver == "nouveau"), None)
     if card is None or loaded:
         return None
-    return finding(
-        "nouveau-in-use",
-        f"The card at {card.bus_id} is driven by nouveau",
-        f"/sys/bus/pci/devices/{card.bus_id}/driver",
-    )
+    text = f"The card at {card.bus_id} is driven by nouveau"
+    return finding("nouveau-in-use", text, f"{card.base}/driver", evidence=f"driver {card.driver}")
 
 
 def _explain(view: HostView, cards: tuple[Card, ...], answer: Answer, loaded: bool) -> Detected:
     """The driver does not answer: say why, and name the cards all the same."""
     known = from_procfs(view.reader, NAME)
-    devices = known.devices if known is not None and known.devices else _from_cards(cards)
-    code = answer.problem
-    if code in ("nvidia-smi-failed", "nvml-failed") and not _openable(view, [_control(view.reader)]):
-        code = "no-permission"
-    if (
-        code in ("driver-not-loaded", "library-missing")
-        and not loaded
-        and not _libraries(view.reader)
-        and answer.source != "nvidia-smi -q -x"
-    ):
-        code = "driver-missing"
+    devices = known.devices if known is not None and known.devices else _from_cards(view, cards)
+    nodes = [_node(view.reader, CONTROL), *_gpu_nodes(view.reader, devices)]
+    code, source, message, evidence = answer.problem, answer.source, answer.message, answer.evidence
+    if code in ("nvidia-smi-failed", "nvml-failed"):
+        if not _openable(view, nodes[:1]):
+            code = "no-permission"
+        elif view.platform == "container" and nodes[0] is not None:
+            # «Failed to initialize NVML: Unknown Error»: systemd took the devices away again (NVIDIA's
+            # container-toolkit documentation, troubleshooting).
+            code = "gpu-blocked"
+    if code in ("driver-not-loaded", "library-missing") and not loaded and answer.source != "nvidia-smi -q -x":
+        from .nvidia_driver import libraries
+
+        code = code if libraries(view.reader) else "driver-missing"
+    if code == "driver-missing" and cards:
+        source, evidence = cards[0].base, f"vendor {cards[0].vendor}, driver {cards[0].driver or 'none'}"
     if code == "no-permission":
-        return _not_ready(devices, _permission(view, [_control(view.reader), *_gpu_nodes(view.reader, devices)]))
-    message = answer.message
+        return _not_ready(devices, _permission(view, nodes, answer))
     if code == "driver-library-mismatch" and known is not None and known.driver not in message:
         message = f"{message} (kernel module {known.driver})"
-    return _not_ready(devices, finding(code, message, answer.source))
+        evidence = f"{evidence}; {VERSION}: {known.driver}"
+    found = [finding(code, message, source, evidence=evidence or message)]
+    if code == "nvidia-smi-crashed":
+        found.append(
+            finding("gpu-unproven", "Nothing on this host proves that its GPU works", source, evidence=evidence)
+        )
+    return _not_ready(devices, *found)
 
 
 def _check(view: HostView, cards: tuple[Card, ...], answer: Answer) -> Detected:
     """The driver answers: are the nodes there, may they be opened, is every card alive?"""
     findings: list[Finding] = []
     devices = []
-    control = _control(view.reader)
-    for device in with_minors(view.reader, answer.devices):
-        nodes = [control, *_gpu_nodes(view.reader, [device])]
+    for device in _completed(view, answer):
+        nodes = [_node(view.reader, CONTROL), *_gpu_nodes(view.reader, [device])]
         problem = _problem(view, device, nodes, answer)
         if problem is not None and problem not in findings:
             findings.append(problem)
         kept = tuple(node for node in [*nodes, *_shared(view.reader)] if node is not None)
         devices.append(dataclasses.replace(device, nodes=kept, ready=problem is None))
     ready = [device for device in devices if device.ready]
-    if ready and device_node(view.reader, "/dev/nvidia-uvm") is None:
-        findings.append(finding("nodes-lazy", "/dev/nvidia-uvm is not there yet; CUDA needs it", "/dev/nvidia-uvm"))
-    if ready and all(device.memory_bytes is None for device in ready):
+    if ready:
+        findings += _later(view, ready, answer)
+    if view.platform != "container":
+        findings += _not_driven(view, cards, answer)
+    if answer.crashed:
         findings.append(
-            finding("memory-unknown", "Nothing on this host says how much memory its GPUs have", answer.source)
+            finding("nvidia-smi-crashed", answer.crashed, "NVML", evidence=f"CUDA works: {answer.evidence}")
         )
-    findings += _not_driven(cards, answer.devices)
     if ready:
         reason = f"driver {answer.driver or 'of unknown version'} answers for {len(ready)} of {len(devices)} GPUs ({answer.source})"
     else:
@@ -108,124 +126,152 @@ def _check(view: HostView, cards: tuple[Card, ...], answer: Answer) -> Detected:
     return Detected(Stack(NAME, bool(ready), reason, tuple(devices)), tuple(findings))
 
 
+def _completed(view: HostView, answer: Answer) -> list[GpuDevice]:
+    """The devices with what their source did not tell: minor, address, driver, unified memory, slices' nodes."""
+    known = from_procfs(view.reader, NAME)
+    by_name = {key: each for each in (known.devices if known else ()) for key in (each.uuid, each.bus_id) if key}
+    devices = []
+    for device in answer.devices:
+        same = by_name.get(device.uuid) or by_name.get(device.bus_id)
+        changes: dict[str, object] = {}
+        if same is not None:
+            changes = {name: getattr(same, name) for name in ("minor", "bus_id", "driver") if not _told(device, name)}
+        if device.index in answer.unified:
+            changes.update(unified_memory(view.reader))
+        devices.append(_with_slice_nodes(view.reader, dataclasses.replace(device, **changes)))
+    if view.platform == "container" and answer.source == GPUS:
+        # procfs shows the outer host's GPUs; this container has those whose nodes it was given.
+        given = [device for device in devices if None not in _gpu_nodes(view.reader, [device])]
+        return given or devices
+    return devices
+
+
+def _with_slice_nodes(reader: Reader, device: GpuDevice) -> GpuDevice:
+    minor = device.minor
+    if minor is None or not device.mig:
+        return device
+    parts = tuple(dataclasses.replace(part, nodes=slice_nodes(reader, minor, part)[0]) for part in device.mig)
+    return dataclasses.replace(device, mig=parts)
+
+
+def _told(device: GpuDevice, name: str) -> bool:
+    return getattr(device, name) not in (None, "")
+
+
+def unified_memory(reader: Reader) -> dict[str, object]:
+    """Changes for a GPU without memory of its own: it uses the machine's."""
+    sizes = dict(re.findall(r"^(MemTotal|MemAvailable):\s+(\d{1,15}) kB", reader.file("/proc/meminfo") or "", re.M))
+    total, free = (int(sizes[name]) << 10 if name in sizes else None for name in ("MemTotal", "MemAvailable"))
+    return {"memory_bytes": total, "memory_free_bytes": free, "integrated": True}
+
+
 def _problem(view: HostView, device: GpuDevice, nodes: list[DeviceNode | None], answer: Answer) -> Finding | None:
     label = f"{device.name} at {device.bus_id}" if device.bus_id else device.name
     if device.index in answer.lost:
-        return finding("gpu-lost", f"The GPU {label} fell off the bus", answer.source)
+        evidence = f"GPU {device.index}: GPU is lost"
+        return finding("gpu-lost", f"The GPU {label} fell off the bus", answer.source, evidence=evidence)
     if None in nodes:
         minor = "<minor>" if device.minor is None else device.minor
-        missing = "/dev/nvidiactl" if nodes[0] is None else f"/dev/nvidia{minor}"
-        return finding("nodes-missing", f"The driver runs, but {missing} is not there", missing)
+        missing = CONTROL if nodes[0] is None else f"/dev/nvidia{minor}"
+        evidence = f"{missing}: no such device node"
+        return finding("nodes-missing", f"The driver runs, but {missing} is not there", missing, evidence=evidence)
     if not _openable(view, nodes):
-        return _permission(view, nodes)
+        return _permission(view, nodes, answer)
     if device.mig_enabled and not device.mig:
-        return finding("mig-without-instances", f"{label} is in MIG mode and has no instance", answer.source)
+        text = f"{label} is in MIG mode and has no instance"
+        return finding(
+            "mig-without-instances", text, answer.source, evidence=f"GPU {device.index}: MIG on, 0 instances"
+        )
     return None
 
 
-def _permission(view: HostView, nodes: list[DeviceNode | None]) -> Finding:
+def _permission(view: HostView, nodes: list[DeviceNode | None], answer: Answer) -> Finding:
     node = next((node for node in nodes if node is not None and not _openable(view, [node])), None)
     if node is None:
-        return finding("no-permission", "The driver refuses this user", "NVML", group="that owns /dev/nvidia*")
+        text = "The driver refuses this user"
+        return finding("no-permission", text, answer.source, evidence=answer.evidence, group="that owns /dev/nvidia*")
+    evidence = f"mode {node.mode}, uid {node.uid}, gid {node.gid}"
     text = f"{node.path} has mode {node.mode} and group {node.gid}; user {view.user.uid} may not open it"
-    return finding("no-permission", text, node.path, group=str(node.gid))
+    return finding("no-permission", text, node.path, evidence=evidence, group=str(node.gid))
 
 
-def _not_driven(cards: tuple[Card, ...], devices: tuple[GpuDevice, ...]) -> list[Finding]:
-    seen = {device.bus_id for device in devices}
-    if "" in seen:
-        return []
-    return [
-        finding(
-            "gpu-not-driven",
-            f"The card at {card.bus_id} is there ({card.driver or 'no driver'}), the driver does not list it",
-            f"/sys/bus/pci/devices/{card.bus_id}",
-        )
-        for card in cards
-        if card.bus_id not in seen
+def _later(view: HostView, ready: list[GpuDevice], answer: Answer) -> list[Finding]:
+    """What is not there yet although the GPU works: nodes made on first use, and sizes that nothing tells."""
+    found = []
+    if _node(view.reader, UVM) is None:
+        evidence = f"{UVM}: no such device node"
+        found.append(finding("nodes-lazy", f"{UVM} is not there yet; CUDA needs it", UVM, evidence=evidence))
+    missing = [
+        path
+        for device in ready
+        for part in device.mig
+        if device.minor is not None
+        for path in slice_nodes(view.reader, device.minor, part)[1]
     ]
+    if missing:
+        text = "Nodes of MIG slices are not there yet; containers need them"
+        found.append(
+            finding("mig-nodes-missing", text, missing[0], evidence=f"no such device node: {', '.join(missing)}")
+        )
+    if all(device.memory_bytes is None for device in ready):
+        text = "Nothing on this host says how much memory its GPUs have"
+        evidence = answer.evidence or f"{len(ready)} GPUs without a size"
+        found.append(finding("memory-unknown", text, answer.source, evidence=evidence))
+    return found
 
 
-def _not_ready(devices: tuple[GpuDevice, ...], found: Finding) -> Detected:
+def _not_driven(view: HostView, cards: tuple[Card, ...], answer: Answer) -> list[Finding]:
+    """Cards on the bus that the driver does not list: excluded by an administrator, or given up."""
+    kept_out = excluded(view.reader)
+    found = [
+        finding(
+            "gpu-excluded",
+            f"The driver is told to leave out {name} at {bus}",
+            f"/proc/driver/nvidia/gpus/{bus}/information",
+            evidence="GPU Excluded: Yes",
+        )
+        for bus, name in sorted(kept_out.items())
+    ]
+    known = from_procfs(view.reader, NAME)
+    seen = {device.bus_id for device in (*answer.devices, *(known.devices if known else ()))} | set(kept_out)
+    if "" in {device.bus_id for device in answer.devices} and known is None:
+        return found
+    for card in cards:
+        if card.bus_id not in seen:
+            driver = card.driver or "no driver"
+            text = f"The card at {card.bus_id} is there ({driver}), the driver does not list it"
+            found.append(finding("gpu-not-driven", text, card.base, evidence=f"driver: {driver}"))
+    return found
+
+
+def _not_ready(devices: tuple[GpuDevice, ...], *found: Finding) -> Detected:
     unusable = tuple(dataclasses.replace(device, ready=False) for device in devices)
-    return Detected(Stack(NAME, False, found.message, unusable), (found,))
+    return Detected(Stack(NAME, False, found[0].message, unusable), found)
 
 
-def _from_cards(cards: tuple[Card, ...]) -> tuple[GpuDevice, ...]:
-    return tuple(GpuDevice(NAME, "nvidia", "NVIDIA GPU", bus_id=card.bus_id) for card in cards)
+def _from_cards(view: HostView, cards: tuple[Card, ...]) -> tuple[GpuDevice, ...]:
+    """GPUs that nothing describes: the cards on the bus, else the nodes that are left of them."""
+    if cards:
+        return tuple(GpuDevice(NAME, "nvidia", "NVIDIA GPU", bus_id=card.bus_id) for card in cards)
+    return tuple(
+        GpuDevice(NAME, "nvidia", "NVIDIA GPU", minor=minor)
+        for minor in range(16)
+        if _node(view.reader, f"/dev/nvidia{minor}") is not None
+    )
 
 
-def _control(reader: Reader) -> DeviceNode | None:
-    return device_node(reader, "/dev/nvidiactl")
+_node = device_node
 
 
 def _gpu_nodes(reader: Reader, devices: list[GpuDevice] | tuple[GpuDevice, ...]) -> list[DeviceNode | None]:
     # The N of /dev/nvidiaN is the minor, not NVML's index (nvidia-container-toolkit, pkg/nvcdi).
-    return [None if device.minor is None else device_node(reader, f"/dev/nvidia{device.minor}") for device in devices]
+    return [None if device.minor is None else _node(reader, f"/dev/nvidia{device.minor}") for device in devices]
 
 
 def _shared(reader: Reader) -> list[DeviceNode | None]:
-    return [device_node(reader, path) for path in ("/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")]
+    return [_node(reader, path) for path in (UVM, "/dev/nvidia-uvm-tools")]
 
 
 def _openable(view: HostView, nodes: list[DeviceNode | None]) -> bool:
     found = [view.reader.node(node.path) for node in nodes if node is not None]
     return all(node is not None and view.user.may_open(node) for node in found)
-
-
-def with_minors(reader: Reader, devices: tuple[GpuDevice, ...]) -> tuple[GpuDevice, ...]:
-    """Minors that the tool did not tell, from procfs by UUID or bus address."""
-    if all(device.minor is not None for device in devices):
-        return devices
-    known = from_procfs(reader, NAME)
-    minors = {key: each.minor for each in (known.devices if known else ()) for key in (each.uuid, each.bus_id) if key}
-    return tuple(
-        device
-        if device.minor is not None
-        else dataclasses.replace(device, minor=minors.get(device.uuid, minors.get(device.bus_id)))
-        for device in devices
-    )
-
-
-def _without_tools(reader: Reader) -> Answer:
-    """Neither NVML's binding nor nvidia-smi: the kernel module's own list, if the user-space library matches it."""
-    known = from_procfs(reader, NAME)
-    if known is None:
-        return Answer(
-            "/proc/driver/nvidia/version", problem="driver-not-loaded", message="The NVIDIA kernel module is not loaded"
-        )
-    versions = _libraries(reader)
-    if not versions:
-        return Answer(
-            "/usr/lib",
-            problem="library-missing",
-            message=f"The kernel module {known.driver} is loaded, its libraries are not installed",
-        )
-    if known.driver and known.driver not in versions:
-        text = f"The kernel module is {known.driver}, the libraries are {', '.join(sorted(versions))}"
-        return Answer("/usr/lib", problem="driver-library-mismatch", message=text)
-    if not known.devices:
-        return Answer(known.source, problem="nvidia-no-devices", message="The kernel module is loaded and lists no GPU")
-    return known
-
-
-def _libraries(reader: Reader) -> set[str]:
-    """Versions of the installed user-space libraries, from the links that the loader follows."""
-    versions = set()
-    for directory in LIBRARY_DIRECTORIES:
-        for library in LIBRARIES:
-            target = follow(reader, f"{directory}/{library}")
-            found = re.search(r"\.so\.(\d+\.\d+(?:\.\d+)?)$", target)
-            if found:
-                versions.add(found.group(1))
-    return versions
-
-
-def follow(reader: Reader, path: str) -> str:
-    """Where a chain of links ends (Debian goes through /etc/alternatives)."""
-    for _step in range(8):
-        target = reader.link(path)
-        if target is None:
-            break
-        path = target if target.startswith("/") else f"{path.rpartition('/')[0]}/{target}"
-    return path

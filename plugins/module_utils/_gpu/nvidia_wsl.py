@@ -13,9 +13,9 @@ import dataclasses
 import re
 
 from .findings import Finding, finding
-from .model import GpuDevice, Stack
-from .nvidia import follow
-from .nvidia_answers import ask
+from .model import DeviceNode, GpuDevice, Stack
+from .nvidia_answers import Answer, ask
+from .nvidia_driver import follow, shadows
 from .view import Detected, HostView, device_node
 
 NAME = "nvidia-wsl"
@@ -36,71 +36,106 @@ def detect(view: HostView) -> Detected:
     if view.platform != "wsl2" and not (view.platform == "container" and dxg is not None):
         return Detected()
     names = view.reader.directory(LIBRARIES) or ()
-    nvidia = any(re.match(r"nvidia-smi$|libcuda\.so|libnvidia-ml\.so", name) for name in names)
+    nvidia = [name for name in names if re.match(r"nvidia-smi$|libcuda\.so|libnvidia-ml\.so", name)]
     if dxg is None:
-        found = finding("wsl-no-dxg", f"{DXG} is not there: Windows gives this distribution no GPU", DXG)
-        return Detected(_no(found, ()) if nvidia else None, (found,))
+        text = f"{DXG} is not there: Windows gives this distribution no GPU"
+        found = finding("wsl-no-dxg", text, DXG, evidence=f"{DXG}: no such device node")
+        return Detected(_no(found) if nvidia else None, (found,))
     if not nvidia and view.platform == "wsl2":
-        return Detected(None, (finding("wsl-no-nvidia", f"{LIBRARIES} holds no NVIDIA library", LIBRARIES),))
+        text, evidence = f"{LIBRARIES} holds no NVIDIA library", f"it holds {', '.join(names[:8]) or 'nothing'}"
+        return Detected(None, (finding("wsl-no-nvidia", text, LIBRARIES, evidence=evidence),))
     node = view.reader.node(DXG)
     if node is None or not view.user.may_open(node):
-        text = f"{DXG} has mode {dxg.mode} and group {dxg.gid}; user {view.user.uid} may not open it"
-        found = finding("no-permission", text, DXG, group=str(dxg.gid))
-        return Detected(_no(found, ()), (found,))
-    return _asked(view)
+        found = _permission(view, dxg)
+        return Detected(_no(found), (found,))
+    return _asked(view, dxg)
 
 
-def _asked(view: HostView) -> Detected:
+def _permission(view: HostView, dxg: DeviceNode) -> Finding:
+    text = f"{DXG} has mode {dxg.mode} and group {dxg.gid}; user {view.user.uid} may not open it"
+    evidence = f"mode {dxg.mode}, uid {dxg.uid}, gid {dxg.gid}"
+    return finding("no-permission", text, DXG, evidence=evidence, group=str(dxg.gid))
+
+
+def _asked(view: HostView, dxg: DeviceNode) -> Detected:
     answer = ask(view.reader, NAME, SMI)
-    warnings = tuple(_warnings(view))
     if answer is None:
-        found = finding("library-missing", f"Neither nvidia-smi nor NVML is in {LIBRARIES}", LIBRARIES)
-        return Detected(_no(found, ()), (found, *warnings))
+        text = f"Neither nvidia-smi nor NVML is in {LIBRARIES}"
+        evidence = f"no answer of {SMI[0]} or libnvidia-ml.so.1"
+        found = finding("library-missing", text, LIBRARIES, evidence=evidence)
+        return Detected(_no(found), (found, *_warnings(view)))
     if answer.problem:
-        found = finding(
-            answer.problem,
-            answer.message,
-            answer.source,
-            **({"group": "of /dev/dxg"} if answer.problem == "no-permission" else {}),
-        )
-        return Detected(_no(found, ()), (found, *warnings))
-    dxg = device_node(view.reader, DXG)
-    nodes = (dxg,) if dxg is not None else ()
+        problems = _problems(answer, dxg)
+        return Detected(_no(problems[0]), (*problems, *_warnings(view)))
+    return _checked(view, answer, dxg)
+
+
+def _problems(answer: Answer, dxg: DeviceNode) -> list[Finding]:
+    values = {"group": str(dxg.gid)} if answer.problem == "no-permission" else {}
+    evidence = answer.evidence or answer.message
+    found = [finding(answer.problem, answer.message, answer.source, evidence=evidence, **values)]
+    if answer.problem == "nvidia-smi-crashed":
+        text = "Neither NVML nor CUDA proves that the GPU works"
+        found.append(finding("gpu-unproven", text, "libcuda.so.1", evidence=f"{evidence}; no answer of libcuda"))
+    return found
+
+
+def _checked(view: HostView, answer: Answer, dxg: DeviceNode) -> Detected:
+    # Windows' driver has no minor numbers; what NVML says for one means nothing here.
     devices = tuple(
-        dataclasses.replace(device, nodes=nodes, minor=None, ready=device.index not in answer.lost)
+        dataclasses.replace(device, nodes=(dxg,), minor=None, ready=device.index not in answer.lost)
         for device in answer.devices
     )
-    lost = tuple(
-        finding("gpu-lost", f"The GPU {device.name} no longer answers", answer.source)
+    found = [
+        finding(
+            "gpu-lost",
+            f"The GPU {device.name} no longer answers",
+            answer.source,
+            evidence=f"GPU {device.index}: GPU is lost",
+        )
         for device in devices
         if not device.ready
-    )
-    ready = sum(device.ready for device in devices)
-    reason = f"Windows driver {answer.driver or 'of unknown version'} answers for {ready} of {len(devices)} GPUs ({answer.source})"
-    return Detected(Stack(NAME, ready > 0, reason if ready else lost[0].message, devices), (*lost, *warnings))
+    ]
+    if answer.crashed:
+        text = f"{answer.crashed}; CUDA works all the same"
+        found.append(finding("nvidia-smi-crashed", text, "NVML", evidence=f"{answer.crashed}; {answer.evidence}"))
+    ready = [device for device in devices if device.ready]
+    if ready and all(device.memory_bytes is None for device in ready):
+        text = "Nothing on this host says how much memory its GPUs have"
+        evidence = answer.evidence or f"{len(ready)} GPUs without a size"
+        found.append(finding("memory-unknown", text, answer.source, evidence=evidence))
+    driver = f"Windows driver {answer.driver}" if answer.driver else "Windows' driver"
+    reason = f"{driver} answers for {len(ready)} of {len(devices)} GPUs ({answer.source})"
+    stack = Stack(NAME, bool(ready), reason if ready else found[0].message, devices)
+    return Detected(stack, (*found, *_warnings(view), *_containers(view, ready)))
 
 
-def _no(found: Finding, devices: tuple[GpuDevice, ...]) -> Stack:
-    return Stack(NAME, False, found.message, devices)
+def _containers(view: HostView, ready: list[GpuDevice]) -> list[Finding]:
+    if not ready or view.platform != "wsl2":
+        return []
+    from .toolkit import look
+
+    return look(view)
+
+
+def _no(found: Finding) -> Stack:
+    return Stack(NAME, False, found.message)
 
 
 def _warnings(view: HostView) -> list[Finding]:
     """What makes CUDA programs fail although nvidia-smi works."""
     if view.platform != "wsl2":
-        return []
+        return shadows(view.reader)
     warnings = []
     for path in SHADOWS:
         target = follow(view.reader, path)
         if re.search(r"libcuda\.so\.\d+\.\d+", target):
             text = f"{path} is a Linux driver's library ({target.rpartition('/')[2]})"
-            warnings.append(
-                finding(
-                    "wsl-linux-driver", text, path, remove="apt-get purge 'libcuda1*' 'cuda-drivers*' 'nvidia-driver-*'"
-                )
-            )
+            remove = "apt-get purge 'libcuda1*' 'cuda-drivers*' 'nvidia-driver-*'"
+            warnings.append(finding("wsl-linux-driver", text, path, evidence=f"{path} → {target}", remove=remove))
     listed = view.reader.directory("/etc/ld.so.conf.d")
     if listed is not None and "ld.wsl.conf" not in listed:
-        warnings.append(
-            finding("wsl-loader-path", f"The loader does not know {LIBRARIES}", "/etc/ld.so.conf.d/ld.wsl.conf")
-        )
-    return warnings
+        text, path = f"The loader does not know {LIBRARIES}", "/etc/ld.so.conf.d/ld.wsl.conf"
+        evidence = f"not among {', '.join(listed[:8]) or 'no entries'}"
+        warnings.append(finding("wsl-loader-path", text, path, evidence=evidence))
+    return [*warnings, *shadows(view.reader)]

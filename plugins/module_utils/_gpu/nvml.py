@@ -56,7 +56,7 @@ def ask(nvml: t.Any) -> dict[str, t.Any] | None:
     """Everything detection needs, in one NVML session.
 
     Returns ``{driver, library, cuda, devices: [{index, name, uuid, minor, bus_id, memory_total, memory_free,
-    compute_capability, persistence, mig_enabled, mig: […], errors: {field: number}}]}``,
+    compute_capability, mig_enabled, mig: […], errors: {field: number}}]}``,
     ``{error: number, message}`` when NVML does not start, or None when its library is missing.
     Sizes are bytes; cuda is the driver's highest CUDA version ×1000 (12080 is 12.8).
     """
@@ -93,7 +93,6 @@ def _device(nvml: t.Any, index: int) -> dict[str, t.Any]:
     memory = _field(nvml, errors, "memory", lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
     capability = _field(nvml, errors, "compute_capability", lambda: nvml.nvmlDeviceGetCudaComputeCapability(handle))
     mode = _field(nvml, errors, "mig", lambda: nvml.nvmlDeviceGetMigMode(handle))
-    persistence = _field(nvml, errors, "persistence", lambda: nvml.nvmlDeviceGetPersistenceMode(handle))
     enabled = bool(mode and mode[0])
     answer.update(
         name=_field(nvml, errors, "name", lambda: _text(nvml.nvmlDeviceGetName(handle))),
@@ -103,7 +102,6 @@ def _device(nvml: t.Any, index: int) -> dict[str, t.Any]:
         memory_total=memory.total if memory is not None else None,
         memory_free=memory.free if memory is not None else None,
         compute_capability=f"{capability[0]}.{capability[1]}" if capability else None,
-        persistence=None if persistence is None else bool(persistence),
         mig_enabled=enabled,
         mig=_slices(nvml, handle) if enabled else [],
     )

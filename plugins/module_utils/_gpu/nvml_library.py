@@ -114,9 +114,6 @@ class Library:
     def nvmlDeviceGetMigMode(self, handle: t.Any) -> tuple[int, int]:
         return self._pair("nvmlDeviceGetMigMode", handle)
 
-    def nvmlDeviceGetPersistenceMode(self, handle: t.Any) -> int:
-        return self._number(("nvmlDeviceGetPersistenceMode",), handle)
-
     def nvmlDeviceGetMaxMigDeviceCount(self, handle: t.Any) -> int:
         return self._number(("nvmlDeviceGetMaxMigDeviceCount",), handle)
 

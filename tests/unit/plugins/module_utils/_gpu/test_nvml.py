@@ -80,9 +80,6 @@ class FakeNvml:
     def nvmlDeviceGetMigMode(self, handle):
         return [1 if handle.get("slices") else 0, 0]
 
-    def nvmlDeviceGetPersistenceMode(self, _handle):
-        return 1
-
     def nvmlDeviceGetMaxMigDeviceCount(self, _handle):
         return 7
 
@@ -151,7 +148,7 @@ def test_a_lost_gpu_is_listed_as_lost():
         (18, "driver-library-mismatch"),
         (9, "driver-not-loaded"),
         (4, "no-permission"),
-        (17, "nvml-failed"),
+        (17, "gpu-blocked"),
         (999, "nvml-failed"),
     ],
 )
