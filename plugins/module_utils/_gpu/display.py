@@ -144,7 +144,9 @@ def authorities(reader: Reader, number: str, owner: int | None) -> tuple[str, ..
     users = sorted(_users(reader), key=lambda user: (user.uid != (owner or None), _rank(user.uid), user.uid))
     sessions = [uid for uid in reader.directory(SESSIONS) or () if re.fullmatch(r"\d{1,9}", uid)]
     sessions.sort(key=lambda uid: (int(uid) != (owner or None), _rank(int(uid)), int(uid)))
-    paths = [environment(reader.file("/proc/self/environ")).get("XAUTHORITY", "")]
+    own = environment(reader.file("/proc/self/environ"))
+    told = own.get("DISPLAY", "").partition(".")[0] in ("", f":{number}")
+    paths = [own.get("XAUTHORITY", "")] if told else []
     for uid in sessions:
         folder = f"{SESSIONS}/{uid}"
         paths.append(f"{folder}/gdm/Xauthority")
