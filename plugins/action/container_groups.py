@@ -127,7 +127,7 @@ _WORDS = {
 }
 
 
-_EXPLAINED = ("failed", "rolled back", "removed")
+_EXPLAINED = ("failed", "rolled back", "removed", "gpu")
 
 
 def show_event(host: str, event: dict[str, t.Any], width: int = 0) -> str:

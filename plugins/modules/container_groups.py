@@ -14,6 +14,9 @@ description:
   - Compares the container groups that a host should run with what its engine runs, and carries out the difference in one call.
     Creates, starts, updates, makes anew and removes containers, networks and volumes.
   - Services start concurrently, each as soon as what it depends on is healthy. Health checks are run actively.
+  - A container that was given a GPU is asked for it from inside as soon as it runs, by what its image has (Python, a shell, or a
+    vendor's tool). One that does not see it fails like one that is not healthy, unless its group allows the CPU. The question is asked
+    as the container's own user and makes no context on the GPU.
   - A group is all new or all old. When one service does not become healthy, every member of its group is brought back.
   - Only objects that carry this host's ownership labels are changed. A container of another owner under a name that is needed is refused.
   - The desired state comes from M(gpu_fleet.containers.fleet_plan). The playbook C(gpu_fleet.containers.deploy) puts both together.
@@ -176,9 +179,26 @@ leaving:
   type: list
   elements: str
 groups:
-  description: By group, its C(status) (unchanged, changed, would change, failed, blocked), an error, and how it was rolled back.
+  description:
+    - By group, its C(status) (unchanged, changed, would change, failed, blocked), an error, and how it was rolled back.
+    - C(gpu) says for each service that was asked in this run what it sees of the GPU it was given, in the form of
+      M(gpu_fleet.containers.container_groups_info).
   returned: with state=present
   type: dict
+  sample:
+    language-processing:
+      status: changed
+      services: {text-processor: create}
+      gpu:
+        text-processor:
+          verdict: seen
+          words: NVIDIA GeForce RTX 4090 seen
+          by: libcuda.so.1
+          devices: [{name: NVIDIA GeForce RTX 4090, uuid: GPU-1f3c6bd2-0c5a-4b1e-9c55-7d9f1c2a3b4d, memory_bytes: 25756696576}]
+          nodes: [/dev/nvidia0]
+          findings: []
+          reason: ""
+          torch: ""
 images:
   description: By key, the image's reference on this engine and why it is, or is not, there.
   returned: with state=present

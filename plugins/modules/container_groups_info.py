@@ -27,6 +27,18 @@ options:
       - Run every health check now. A Podman host without systemd has no timers, so its recorded health is as old as the last check.
     type: bool
     default: false
+  gpu:
+    description:
+      - Ask inside every running container that was given a GPU whether it sees it, as a deploy did when the container started.
+    type: bool
+    default: false
+  groups:
+    description:
+      - With O(gpu), the groups as M(gpu_fleet.containers.fleet_plan) returns them. What a container must see is then what the plan
+        says of it now; without them, and for what they do not name, what it was promised when it was made.
+    type: list
+    elements: dict
+    default: []
   commands:
     description:
       - Commands to run inside containers, all at the same time.
@@ -159,6 +171,36 @@ services:
       description: Stack, mode and reason of the access it was given; null when it asked for no GPU.
       type: dict
       returned: always
+      contains:
+        stack:
+          description: The GPU stack; cpu where it was given none.
+          type: str
+          returned: always
+        mode:
+          description: cdi, nvidia-runtime, explicit or none.
+          type: str
+          returned: always
+        reason:
+          description: Why this way.
+          type: str
+          returned: always
+        seen:
+          description:
+            - What the container sees of it. C(verdict) is seen, not seen, or not verified (with the C(reason)); C(words) says it in a line.
+            - C(by) is the library or tool that named the C(devices); where nothing in the image could, it is the C(nodes) that were opened.
+            - Each of C(findings) has level, code, message, probe, evidence and mend. Their level is error where the group does not
+              allow the CPU.
+          type: dict
+          returned: with gpu=true and a GPU that was given
+          sample:
+            verdict: not seen
+            words: "not seen: libvulkan.so.1 shows only llvmpipe, which is software"
+            by: ""
+            devices: []
+            nodes: [/dev/dri/renderD128]
+            findings: []
+            reason: ""
+            torch: ""
 commands:
   description: The commands with their exit status (C(rc)) and output, in the order given.
   returned: always
@@ -186,10 +228,18 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine, Health
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import (
+    GpuPromise,
+    Group,
+    from_dict,
+)
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.gpu_check import unverified
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.gpu_look import look
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.links import ask
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.owned import (
     Owned,
     deployed_config,
+    deployed_promise,
     owned_by,
 )
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.teardown import summary
@@ -203,6 +253,8 @@ _LINK_TIMEOUT = 60.0
 _ARGUMENTS = {
     "host": {"type": "str", "required": True},
     "health": {"type": "bool", "default": False},
+    "gpu": {"type": "bool", "default": False},
+    "groups": {"type": "list", "elements": "dict", "default": []},
     "commands": {
         "type": "list",
         "elements": "dict",
@@ -240,6 +292,9 @@ def _run(module: AnsibleModule) -> dict[str, t.Any]:
             entry["engine"] = place.name
         if params["health"]:
             list(pool.map(lambda each: _ask_health(*each), found))
+        if params["gpu"]:
+            promises = _promises(params["groups"])
+            list(pool.map(lambda each: _ask_gpu(*each, promises), found))
         commands = list(pool.map(lambda command: _run_in(engine, owned, command), params["commands"]))
         links = list(pool.map(lambda link: _ask_link(engine, owned, link), params["links"]))
     services = sorted((entry for _place, _seen, entry in found), key=lambda entry: (entry["group"], entry["service"]))
@@ -277,6 +332,35 @@ def _ask_health(engine: Engine, owned: Owned, entry: dict[str, t.Any]) -> None:
     entry["health"] = "none" if answer is None else "healthy" if answer.healthy else "unhealthy"
     if answer is not None and not answer.healthy:
         entry["health_output"] = answer.output.strip()[-400:]
+
+
+def _promises(groups: list[dict[str, t.Any]]) -> dict[tuple[str, str], GpuPromise]:
+    """(group, service) → what the plan says that it must see."""
+    return {
+        (group.name, service.name): service.promise
+        for group in (from_dict(Group, data) for data in groups)
+        for service in group.services
+        if service.promise is not None
+    }
+
+
+def _ask_gpu(
+    engine: Engine, owned: Owned, entry: dict[str, t.Any], promises: dict[tuple[str, str], GpuPromise]
+) -> None:
+    if entry["gpu"] is None or entry["gpu"]["stack"] == "cpu":
+        return
+    key = (entry["group"], entry["service"])
+    promise = promises.get(key) or deployed_promise(owned.current[key])
+    if entry["state"] != "running":
+        seen = unverified("it does not run")
+    elif promise is None:
+        seen = unverified("what it was promised is not known: it was made by an earlier release, or by hand")
+    else:
+        try:
+            seen = look(engine, entry["container"], promise)
+        except EngineError as error:  # it went between the list and the question
+            seen = unverified(str(error))
+    entry["gpu"]["seen"] = seen.as_data()
 
 
 def _run_in(engine: Engine | None, owned: Owned, command: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping, Sequence
 
+from ..module_utils._group.gpu_check import NOT_SEEN
+
 Results = Mapping[str, Mapping[str, t.Any] | None]
 """Inventory host → registered result of one task, None where the host has none."""
 
@@ -36,23 +38,44 @@ def deploy_lines(plan: Mapping[str, t.Any], asked: Results, applied: Results) ->
             states["would be removed" if results is None else "removed"] = question["leaving"]
         text = "; ".join(f"{state}: {', '.join(sorted(names))}" for state, names in sorted(states.items()))
         lines.append(f"{host} ({plan['hosts'][host]['engine']}): {text or 'no groups'}")
-        lines += [f"  {line}" for line in _gpu_lines(plan["hosts"][host]["groups"])]
+        lines += [f"  {line}" for line in _gpu_lines(plan["hosts"][host]["groups"], results or {})]
         lines += [
             f"  left behind on {engine}: volumes {', '.join(names)} (remove them there when their data is not needed)"
             for engine, names in question.get("left_behind", {}).items()
         ]
+        lines += [f"  warning: {text}" for text in _gpu_warnings(results or {})]
     return lines + [f"warning: {text}" for text in plan.get("plan_warnings", ())]
 
 
-def _gpu_lines(groups: Sequence[Mapping[str, t.Any]]) -> list[str]:
-    """What the services that asked for a GPU got; services that got the same share a line."""
-    got: dict[str, list[str]] = {}
+def _gpu_lines(groups: Sequence[Mapping[str, t.Any]], results: Mapping[str, t.Any]) -> list[str]:
+    """What the services that asked for a GPU got, and what those that were asked see; equal ones share a line."""
+    got: dict[tuple[str, str], list[str]] = {}
     for group in groups:
+        seen = results.get(group["name"], {}).get("gpu", {})
         for service in group.get("services", ()):
             gpu = service["config"].get("gpu")
             if gpu is not None:
-                got.setdefault(_what_it_got(service, gpu), []).append(f"{group['name']}/{service['name']}")
-    return [f"{what}: {', '.join(names)}" for what, names in got.items()]
+                what = (_what_it_got(service, gpu), _what_it_sees(seen.get(service["name"])))
+                got.setdefault(what, []).append(f"{group['name']}/{service['name']}")
+    return [f"{given}: {', '.join(names)}{f' ({sees})' if sees else ''}" for (given, sees), names in got.items()]
+
+
+def _what_it_sees(seen: Mapping[str, t.Any] | None) -> str:
+    """Empty for one that was not asked in this run: it runs as it did."""
+    if seen is None:
+        return ""
+    on_cpu = "on the CPU, as the group allows: " if seen["verdict"] == NOT_SEEN else ""
+    return f"{on_cpu}{seen['words']}"
+
+
+def _gpu_warnings(results: Mapping[str, t.Any]) -> list[str]:
+    """What was found about GPUs inside containers, with its mend; one line for equal ones."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for group, result in results.items():
+        for service, seen in result.get("gpu", {}).items():
+            for entry in seen["findings"]:
+                found.setdefault((entry["message"], entry["mend"]), []).append(f"{group}/{service}")
+    return [f"{', '.join(names)}: {message}. {mend}" for (message, mend), names in found.items()]
 
 
 def _what_it_got(service: Mapping[str, t.Any], gpu: Mapping[str, t.Any]) -> str:
@@ -66,7 +89,6 @@ def status_lines(status: Results) -> list[str]:
     rows = [["HOST", "ENGINE", "GROUP", "SERVICE", "STATE", "HEALTH", "GPU", "IMAGE", "PORTS"]]
     for host, result in status.items():
         for entry in (result or {}).get("services", ()):
-            gpu = entry.get("gpu")
             rows.append(
                 [
                     host,
@@ -75,12 +97,33 @@ def status_lines(status: Results) -> list[str]:
                     entry["service"],
                     entry["state"],
                     entry["health"],
-                    "-" if not gpu else gpu["stack"] if gpu["mode"] == "none" else f"{gpu['stack']} ({gpu['mode']})",
+                    _gpu_cell(entry.get("gpu")),
                     entry["image"],
                     ", ".join(f"{port['address']}:{port['host']}" for port in entry["ports"]) or "-",
                 ]
             )
-    return table(rows) if len(rows) > 1 else ["nothing of this inventory runs"]
+    return [*table(rows), *_gpu_remarks(status)] if len(rows) > 1 else ["nothing of this inventory runs"]
+
+
+def _gpu_cell(gpu: Mapping[str, t.Any] | None) -> str:
+    """``nvidia (cdi): seen``"""
+    if not gpu:
+        return "-"
+    given = gpu["stack"] if gpu["mode"] == "none" else f"{gpu['stack']} ({gpu['mode']})"
+    return f"{given}: {gpu['seen']['verdict']}" if "seen" in gpu else given
+
+
+def _gpu_remarks(results: Results) -> list[str]:
+    """Below a table: what the containers that were asked see, one line each, and what is wrong with its mend."""
+    lines = []
+    for host, result in results.items():
+        for entry in (result or {}).get("services", ()):
+            seen = (entry.get("gpu") or {}).get("seen")
+            if seen is None:
+                continue
+            lines.append(f"{host}: {entry['group']}/{entry['service']}: {seen['words']}")
+            lines += [f"  {found['message']}. {found['mend']}" for found in seen["findings"]]
+    return ["", "GPUs, as the containers see them:", *lines] if lines else []
 
 
 def teardown_lines(removed: Results, check: bool = False) -> list[str]:
@@ -100,7 +143,7 @@ def teardown_lines(removed: Results, check: bool = False) -> list[str]:
 
 
 def verdict(plan: Mapping[str, t.Any], verified: Results) -> dict[str, t.Any]:
-    """``text`` to show and ``failures``: services that are not there or not healthy, links that do not answer."""
+    """``text`` to show and ``failures``: services that are not there, not healthy or without their GPU, silent links."""
     failures: list[str] = []
     services = 0
     rows = [["HOST", "LINK", "ADDRESS", "ANSWERED", "P50 ms", "P99 ms"]]
@@ -125,6 +168,7 @@ def verdict(plan: Mapping[str, t.Any], verified: Results) -> dict[str, t.Any]:
                 failures.append(f"{host}: link {name} to {link['url']} does not answer: {link['reason']}")
     good = services - sum(1 for text in failures if ": link " not in text)
     lines = [f"{good} of {services} services are healthy", *(table(rows) if len(rows) > 1 else ["no links"])]
+    lines += _gpu_remarks(verified)
     return {"text": "\n".join(lines), "failures": failures}
 
 
@@ -140,4 +184,12 @@ def _problem(entry: Mapping[str, t.Any] | None, away: Mapping[str, t.Any] | None
         return f"it is {entry['state']}"
     if entry["health"] not in ("healthy", "none"):
         return f"it is {entry['health']}: {entry.get('health_output', 'no words')}"
-    return ""
+    return _gpu_problem((entry.get("gpu") or {}).get("seen"))
+
+
+def _gpu_problem(seen: Mapping[str, t.Any] | None) -> str:
+    """A GPU that is not seen where its group does not allow the CPU."""
+    errors = [found for found in (seen or {}).get("findings", ()) if found["level"] == "error"]
+    if not errors:
+        return ""
+    return "it does not see its GPU: " + "; ".join(f"{found['message']}. {found['mend']}" for found in errors)

@@ -21,7 +21,10 @@ from .._errors import FleetError
 from . import labels as names
 from .actions import CHANGING, CHECK, KEEP, Action, GroupActions
 from .bring_up import Cancelled, Patience, Place, headline, wait_completed, wait_healthy
+from .config import GpuPromise
 from .elsewhere import Elsewhere
+from .gpu_check import NOT_SEEN, Seen
+from .gpu_look import GpuNotSeen, complaint, look
 from .order import COMPLETED, HEALTHY, STARTED, Key, Wait, waits
 from .owned import dependents_first, deployed_network, stop_grace, with_sharers
 from .resolve import Wanted, marker, network_labels, volume_labels
@@ -40,6 +43,8 @@ class GroupResult:
     services: dict[str, str] = field(default_factory=dict)
     """service → what happened to it."""
     rolled_back: str = ""
+    gpu: dict[str, Seen] = field(default_factory=dict)
+    """service → what it sees of its GPU, for those that were asked in this run."""
 
 
 @dataclass
@@ -177,8 +182,12 @@ class Run:
         leaving = {action.name for action in run.plan.removals if action.key not in gone}
         return [container for container in (*owned.current.values(), *owned.extra) if container.name in leaving]
 
-    def _take(self, event: str, key: Key, text: str) -> None:
+    def _take(self, event: str, key: Key, said: t.Any) -> None:
+        """said: what was seen for «gpu», else a text."""
         run = self.groups[key[0]]
+        if event == "gpu":
+            run.result.gpu[key[1]] = said
+            return
         if event in (STARTED, HEALTHY, COMPLETED):
             self.reached[key].add(event)
             if event != STARTED:
@@ -186,7 +195,7 @@ class Run:
             return
         run.working.discard(key)
         if event == "failed":
-            self._fail(run, text)
+            self._fail(run, said)
         elif run.cancelled.is_set():
             self._roll_back_when_idle(run)
         else:
@@ -204,6 +213,8 @@ class Run:
                 self.emit(action.kind, *key, text=action.reason)
             self.place.apply(action, wanted)
             self.messages.put((STARTED, key, ""))
+            if wanted.service.promise is not None and self._has_to_prove_its_gpu(action, wanted, run):
+                self._look_for_gpu(wanted, wanted.service.promise)
             if wanted.service.one_shot:
                 if action.kind != KEEP:
                     wait_completed(engine, wanted, patience)
@@ -227,6 +238,27 @@ class Run:
         finally:
             # Whatever happened: the loop waits for it.
             self.messages.put((end, key, text))
+
+    def _has_to_prove_its_gpu(self, action: Action, wanted: Wanted, run: _GroupRun) -> bool:
+        """One that starts now, and one that a killed run made for a revision that was never good."""
+        if action.kind in CHANGING:
+            return True
+        current = self.place.owned.current.get(action.key)
+        _volume, labels = marker(self.place.host, run.plan.group, self.wanted)
+        return (
+            current is not None
+            and current.labels.get(names.REVISION) == wanted.labels[names.REVISION]
+            and not self.place.owned.is_good(wanted.group, labels[names.CONFIG])
+        )
+
+    def _look_for_gpu(self, wanted: Wanted, promise: GpuPromise) -> None:
+        """Before its health: a GPU that is not there is known at once, and nothing else would tell. Raises GpuNotSeen."""
+        seen = look(self.place.engine, wanted.config.name, promise)
+        self.messages.put(("gpu", wanted.key, seen))
+        if seen.failed:
+            raise GpuNotSeen(complaint(promise, seen), f"{wanted.group}/{wanted.service.name}")
+        allowed = " (its group allows the CPU)" if seen.verdict == NOT_SEEN else ""
+        self.emit("gpu", *wanted.key, text=f"{seen.words}{allowed}")
 
     # -- ending a group ---------------------------------------------------------------------------
 

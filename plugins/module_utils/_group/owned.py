@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from .._engine.base import Observed, ObservedContainer, ObservedNetwork, ObservedVolume
 from . import labels as names
-from .config import ContainerConfig, NetworkConfig, from_dict
+from .config import ContainerConfig, GpuPromise, NetworkConfig, from_dict, to_dict
 from .order import Key
 
 PREVIOUS = ".previous"
@@ -175,6 +175,20 @@ def deployed_config(container: ObservedContainer) -> ContainerConfig | None:
     try:
         return from_dict(ContainerConfig, {key: entry for key, entry in spec.items() if key != IMAGE_IDENTITY})
     except (TypeError, AttributeError):
+        return None
+
+
+def promise_label(promise: GpuPromise) -> str:
+    """A promise as the text of a label. It is no part of the configuration, so a new promise makes nothing anew."""
+    return json.dumps(to_dict(promise), sort_keys=True, separators=(",", ":"))
+
+
+def deployed_promise(container: ObservedContainer) -> GpuPromise | None:
+    """What a container was promised of a GPU when it was made; None where no label says it (readably)."""
+    try:
+        data = json.loads(container.labels.get(names.PROMISE, ""))
+        return from_dict(GpuPromise, data) if isinstance(data, dict) else None
+    except (ValueError, TypeError):
         return None
 
 

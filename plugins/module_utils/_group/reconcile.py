@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from .._engine.base import Engine, Observed, ObservedContainer
 from .._errors import FleetError, InputError, raise_all
+from .._gpu.findings import WARNING
 from .._image.identity import resolve as resolve_image
 from .._image.identity import to_stage
 from .._image.spec import ImageSpec
@@ -109,6 +110,7 @@ def _reconcile(request: Request, engine: Engine | None, others: t.Sequence[Engin
     with stage.writing(request.state_dir):
         _stage(request, missing_files, wanted)
     result["groups"], result["changed"] = _execute(request, engine, plans, wanted, owned, elsewhere, leaving, emit)
+    result["warnings"] += _gpu_warnings(result["groups"])
     return _finish(result)
 
 
@@ -264,7 +266,20 @@ def _group_result(result: GroupResult) -> dict[str, t.Any]:
         data["error"] = result.error
     if result.rolled_back:
         data["rolled_back"] = result.rolled_back
+    if result.gpu:
+        data["gpu"] = {service: seen.as_data() for service, seen in sorted(result.gpu.items())}
     return data
+
+
+def _gpu_warnings(groups: dict[str, t.Any]) -> list[str]:
+    """What was found about GPUs inside containers and failed nothing."""
+    return [
+        f"{group}/{service}: {found['message']}. {found['mend']}"
+        for group, entry in groups.items()
+        for service, seen in entry.get("gpu", {}).items()
+        for found in seen["findings"]
+        if found["level"] == WARNING
+    ]
 
 
 def _tidy(request: Request, engines: t.Sequence[Engine]) -> None:

@@ -15,7 +15,7 @@ from .._errors import InputError
 from . import labels as names
 from .config import ContainerConfig, Group, NetworkConfig, SecretFile, Service, VolumeConfig, digest, to_dict
 from .order import Key
-from .owned import IMAGE_IDENTITY, MARKER, spec_labels
+from .owned import IMAGE_IDENTITY, MARKER, promise_label, spec_labels
 
 BUILD = "build:"
 
@@ -151,6 +151,8 @@ def _container_labels(
     if gpu is not None and gpu.memory:
         # Without a known GPU the memory is declared against the host as a whole.
         result[names.VRAM] = ",".join(f"{uuid}={gpu.memory}" for uuid in gpu.uuids or ("any",))
+    if service.promise is not None:
+        result[names.PROMISE] = promise_label(service.promise)
     return result
 
 

@@ -45,6 +45,8 @@ class MemoryEngine:
         """Image references whose containers never become healthy."""
         self.exit_codes: dict[str, int] = {}
         """Image reference → exit status of a container that ends at once."""
+        self.answers: dict[str, t.Callable[[t.Sequence[str]], tuple[int, str]]] = {}
+        """Image reference → what a command in its containers answers."""
         self.fail_on: t.Callable[[tuple[str, ...]], BaseException | None] = lambda call: None
         self.serial = 0
 
@@ -55,7 +57,7 @@ class MemoryEngine:
             raise error
 
     def changes(self) -> list[tuple[str, ...]]:
-        return [call for call in self.calls if call[0] not in ("observe", "container", "health", "logs")]
+        return [call for call in self.calls if call[0] not in ("observe", "container", "health", "logs", "run_in")]
 
     def observe(self) -> Observed:
         with self.lock:
@@ -186,7 +188,12 @@ class MemoryEngine:
             return Health(healthy, "" if healthy else "no answer on port 7000")
 
     def run_in(self, name: str, argv: t.Sequence[str], timeout: float) -> tuple[int, str]:
-        raise AssertionError("not used by the reconciler")
+        with self.lock:
+            self._call("run_in", name, argv[0])
+            container = self._get(name)
+            if container.state != "running":
+                raise EngineError(f"container {name} is not running")
+            return self.answers.get(container.image, lambda _argv: (127, "executable file not found"))(argv)
 
     def logs(self, name: str, lines: int) -> str:
         self._call("logs", name)
