@@ -3,25 +3,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which CDI devices an engine can resolve, from the specs in its directories.
 
-Rules of the Container Device Interface (cncf-tags/container-device-interface): only
-``*.json`` and ``*.yaml``; a later directory wins over an earlier one; a name that two
-files of one directory define is unusable; a file of a version that the engine's library
-does not know is dropped as a whole, which engines report only as «unresolvable».
+Rules of the Container Device Interface (cncf-tags/container-device-interface, pkg/cdi/cache.go): only ``*.json``
+and ``*.yaml``, not below the directory; a later directory wins over an earlier one; a name that two files of one
+directory define is unusable, even where a later directory defines it again (tried on Podman 4.3); a file of a
+version that the engine's library does not know is dropped as a whole.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._gpu.findings import Finding, finding
 from .._gpu.model import EngineFacts
 from .._gpu.probe import Reader
-from . import yaml_subset
+from .cdi_file import CHECKS_FEATURES, CdiSpec, Version, parse
 
-VERSIONS = {
+VERSIONS: dict[str, tuple[tuple[Version, Version], ...]] = {
     # engine: (first engine version, highest CDI version its library reads), newest first.
     # From the vendored library of each release (moby vendor.mod, podman go.mod).
     "docker": (((29, 2), (1, 1)), ((28, 1), (1, 0)), ((27, 5), (0, 8)), ((26, 1), (0, 7)), ((25, 0), (0, 6))),
@@ -35,127 +34,163 @@ VERSIONS = {
     ),
 }
 
+_LAZY = re.compile(r"/dev/nvidia-(uvm|modeset|caps)")
+"""Nodes that NVIDIA's driver makes at the first use: their absence does not make a spec wrong (nvidia-modprobe)."""
+
 
 @dataclass(frozen=True)
-class CdiSpec:
-    path: str
-    version: str
-    kind: str
-    """``vendor/class``."""
-    names: tuple[str, ...]
-    host_paths: tuple[str, ...]
-    """Files and nodes of the host that the spec refers to."""
-
-    @property
-    def directory(self) -> str:
-        return self.path.rpartition("/")[0]
+class Resolved:
+    names: tuple[str, ...] = ()
+    """``nvidia.com/gpu=all`` and the like, sorted."""
+    nodes: dict[str, list[str]] = field(default_factory=dict)
+    """Name → device nodes that a container gets under the path they have on the host."""
+    findings: tuple[Finding, ...] = ()
 
 
-def resolve(reader: Reader, engine: EngineFacts) -> tuple[tuple[str, ...], list[Finding]]:
-    """Names (``nvidia.com/gpu=all``) that the engine resolves, sorted, and what is wrong with the specs."""
-    if engine.cdi_devices:
-        return engine.cdi_devices, []
-    specs, findings = read_specs(reader, engine.cdi_dirs)
+def resolve(reader: Reader, engine: EngineFacts, read: tuple[list[CdiSpec], list[Finding]] | None = None) -> Resolved:
+    """What an engine of this host resolves, and what is wrong with the specs in its directories.
+
+    read: `read_specs` of its directories, where that was done already.
+    """
+    specs, findings = read or read_specs(reader, engine.cdi_dirs)
     limit = newest_version(engine)
-    good = []
+    good, wrong = [], []
     for spec in specs:
-        wrong = _unusable(reader, spec, engine, limit)
-        if wrong is None:
-            good.append(spec)
-        else:
-            findings.append(wrong)
-    names, conflicts = merge(good)
-    return names, findings + conflicts
+        # What the daemon itself says it discovered, its library can read.
+        read_by_daemon = {f"{spec.kind}={name}" for name in spec.names} & set(engine.cdi_devices)
+        problem = (None if read_by_daemon else _too_new(spec, engine, limit)) or stale(reader, spec)
+        wrong += [problem] if problem else []
+        good += [] if problem else [spec]
+    owners, conflicts = merge(good)
+    if engine.cdi_devices and any(reader.directory(path) is not None for path in engine.cdi_dirs):
+        # The daemon's discovery may be older than a driver update: what the files rule out is not used.
+        dead = {f"{spec.kind}={name}" for spec in specs for name in spec.names} - set(owners)
+        names = tuple(name for name in engine.cdi_devices if name not in dead)
+    else:
+        names = engine.cdi_devices or tuple(owners)
+    nodes = {name: nodes_of(*owners[name]) for name in names if name in owners}
+    return Resolved(tuple(sorted(names)), nodes, (*findings, *wrong, *conflicts))
 
 
-def newest_version(engine: EngineFacts) -> tuple[int, int] | None:
+def newest_version(engine: EngineFacts) -> Version | None:
     """Highest CDI version the engine reads: (0, 0) for none at all, None when its version is not known."""
-    own = _two_numbers(engine.version)
+    own = engine_version(engine)
     if own is None:
         return None
-    return next((cdi for first, cdi in VERSIONS[engine.name] if own >= first), (0, 0))
+    table = VERSIONS["podman" if engine.flavour == "podman" else engine.name]
+    return next((cdi for first, cdi in table if own >= first), (0, 0))
 
 
-def _two_numbers(version: str) -> tuple[int, int] | None:
-    found = re.match(r"([0-9]{1,4})\.([0-9]{1,4})(?![0-9])", version)
+def engine_version(engine: EngineFacts) -> Version | None:
+    """``5.4.2`` → (5, 4); None for what is no version."""
+    found = re.match(r"([0-9]{1,4})\.([0-9]{1,4})(?![0-9])", engine.version)
     return (int(found.group(1)), int(found.group(2))) if found else None
 
 
 def read_specs(reader: Reader, directories: t.Iterable[str]) -> tuple[list[CdiSpec], list[Finding]]:
-    """All specs of the directories, in their order; a file that cannot be read is a finding."""
+    """All specs of the directories, in their order; a file that cannot be used by any engine is a finding."""
     specs: list[CdiSpec] = []
     findings: list[Finding] = []
     for directory in directories:
         for name in reader.directory(directory) or ():
+            path = f"{directory.rstrip('/')}/{name}"
+            if name.endswith(".yml"):
+                text = f"{path} is not read by any engine: CDI takes *.yaml and *.json"
+                findings.append(finding("cdi-ignored", text, directory, name, path=path, new=f"{path[:-3]}yaml"))
             if not name.endswith((".json", ".yaml")):
                 continue
-            path = f"{directory.rstrip('/')}/{name}"
             try:
-                specs.append(_spec(path, reader.file(path)))
+                specs.append(parse(path, reader.file(path)))
             except ValueError as error:
-                findings.append(finding("cdi-unreadable", f"{path}: {error}", path, path=path))
+                text = f"{path}: {error}; engines drop the file"
+                findings.append(finding("cdi-unreadable", text, path, str(error), rewrite=rewrite(path)))
     return specs, findings
 
 
-def _spec(path: str, text: str | None) -> CdiSpec:
-    if text is None:
-        raise ValueError("it may not be read")
-    try:
-        data = json.loads(text) if path.endswith(".json") else yaml_subset.parse(text)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    if not isinstance(data, dict):
-        raise ValueError("it holds no mapping")
-    version, kind, devices = data.get("cdiVersion"), data.get("kind"), data.get("devices")
-    if not isinstance(version, str) or not isinstance(kind, str) or "/" not in kind or not isinstance(devices, list):
-        raise ValueError("cdiVersion, kind or devices is missing")
-    named = [entry for entry in devices if isinstance(entry, dict) and isinstance(entry.get("name"), (str, int))]
-    if len(named) != len(devices) or not named:
-        raise ValueError("a device has no name")
-    edits = [data.get("containerEdits"), *(entry.get("containerEdits") for entry in named)]
-    paths = sorted({each for edit in edits if isinstance(edit, dict) for each in _host_paths(edit)})
-    return CdiSpec(path, version, kind, tuple(str(entry["name"]) for entry in named), tuple(paths))
-
-
-def _host_paths(edit: dict[str, t.Any]) -> t.Iterator[str]:
-    for key in ("deviceNodes", "mounts"):
-        for entry in edit.get(key) or ():
-            if isinstance(entry, dict):
-                # A device node without hostPath is the same path on the host.
-                value = entry.get("hostPath") or (entry.get("path") if key == "deviceNodes" else None)
-                if isinstance(value, str) and value.startswith("/"):
-                    yield value
-
-
-def _unusable(reader: Reader, spec: CdiSpec, engine: EngineFacts, limit: tuple[int, int] | None) -> Finding | None:
-    own = _two_numbers(spec.version.lstrip("v")) or (0, 0)
-    if limit is not None and own > limit:
+def _too_new(spec: CdiSpec, engine: EngineFacts, limit: Version | None) -> Finding | None:
+    shown = f"{engine.name} {engine.version}"
+    if limit is not None and spec.number > limit:
         readable = f"up to {limit[0]}.{limit[1]}" if limit > (0, 0) else "no CDI spec"
-        text = f"{spec.path} has version {spec.version}; {engine.name} {engine.version} reads {readable} and drops the file"
-        return finding("cdi-too-new", text, spec.path, path=spec.path)
-    gone = next((path for path in spec.host_paths if not reader.exists(path)), None)
-    if gone is not None:
-        text = f"{spec.path} names {gone}, which is not there any more (a driver update?)"
-        return finding("cdi-stale", text, spec.path, path=spec.path)
+        text = f"{spec.path} has version {spec.version}; {shown} reads {readable} and drops the file"
+        evidence = f"cdiVersion: {spec.version}"
+        return finding("cdi-too-new", text, spec.path, evidence, rewrite=rewrite(spec.path, spec.kind, limit))
+    checks = limit is None or limit >= CHECKS_FEATURES
+    if checks and spec.below_its_features:
+        text = f"{spec.path} says version {spec.version} and uses what came with {spec.minimum}; {shown} drops the file"
+        evidence = f"cdiVersion: {spec.version}"
+        return finding("cdi-unreadable", text, spec.path, evidence, rewrite=rewrite(spec.path, spec.kind))
+    if not checks and spec.version.startswith("v"):
+        text = f"{spec.path} has version {spec.version!r}; {shown} wants it without the «v» and drops the file"
+        evidence = f"cdiVersion: {spec.version}"
+        return finding("cdi-unreadable", text, spec.path, evidence, rewrite=rewrite(spec.path, spec.kind))
     return None
 
 
-def merge(specs: t.Iterable[CdiSpec]) -> tuple[tuple[str, ...], list[Finding]]:
-    """Names after CDI's precedence, and names that cancel each other out or are shadowed."""
+def stale(reader: Reader, spec: CdiSpec) -> Finding | None:
+    """Something of the host that the spec names is gone, or a node has other numbers now."""
+    gone = next((path for path in spec.host_paths if not reader.exists(path)), None)
+    if gone is not None:
+        text = f"{spec.path} names {gone}, which is not there"
+        lazy = "Make the node again: `nvidia-modprobe -u -c 0` (as root)."
+        mend = lazy if _LAZY.match(gone) else rewrite(spec.path, spec.kind)
+        return finding("cdi-stale", f"{text} (a driver update?)", spec.path, gone, rewrite=mend)
+    for edits in spec.all_edits:
+        for entry in edits.get("deviceNodes") or ():
+            path = entry.get("hostPath") or entry["path"]
+            node = reader.node(path)
+            if not entry.get("major") or node is None or node.major is None:
+                continue
+            said, seen = (entry["major"], entry.get("minor") or 0), (node.major, node.minor)
+            if said != seen:
+                text = f"{spec.path} says {said[0]}:{said[1]} for {path}, which is {seen[0]}:{seen[1]} now"
+                evidence = f"{path} {seen[0]}:{seen[1]}"
+                return finding("cdi-stale", text, spec.path, evidence, rewrite=rewrite(spec.path, spec.kind))
+    return None
+
+
+def merge(specs: t.Iterable[CdiSpec]) -> tuple[dict[str, tuple[CdiSpec, str]], list[Finding]]:
+    """Name → the spec that gives it and the name there, after CDI's precedence; what cancels out or is hidden."""
     owners: dict[str, list[CdiSpec]] = {}
     for spec in specs:
         for name in spec.names:
             owners.setdefault(f"{spec.kind}={name}", []).append(spec)
-    usable, findings = [], []
+    usable: dict[str, tuple[CdiSpec, str]] = {}
+    findings: list[Finding] = []
     for name, found in owners.items():
-        last = [spec for spec in found if spec.directory == found[-1].directory]
-        if len(last) > 1:
-            paths = ", ".join(spec.path for spec in last)
-            findings.append(finding("cdi-conflict", f"{name} stands in {paths}", last[0].path, path=paths))
+        same = [spec for spec in found if [other.directory for other in found].count(spec.directory) > 1]
+        if same:
+            paths = " and ".join(spec.path for spec in same)
+            clash = finding("cdi-conflict", f"{name} stands in {paths}", same[0].path, name, path=paths)
+            if all(entry.mend != clash.mend for entry in findings):
+                findings.append(clash)
             continue
-        usable.append(name)
+        usable[name] = (found[-1], name.partition("=")[2])
         for spec in found[:-1]:
-            shadow = finding("cdi-shadowed", f"{spec.path} is hidden by {found[-1].path}", spec.path, path=spec.path)
+            text = f"{spec.path} is hidden by {found[-1].path}"
+            shadow = finding("cdi-shadowed", text, spec.path, found[-1].path, path=spec.path)
             if shadow not in findings:
                 findings.append(shadow)
-    return tuple(sorted(usable)), findings
+    return dict(sorted(usable.items())), findings
+
+
+def nodes_of(spec: CdiSpec, name: str) -> list[str]:
+    """Nodes that a container with this device has under the path they have on the host, in the spec's order."""
+    entries = [node for edits in (spec.edits, spec.devices[name]) for node in edits.get("deviceNodes") or ()]
+    return list(dict.fromkeys(node["path"] for node in entries if node.get("hostPath") in (None, "", node["path"])))
+
+
+def rewrite(path: str, kind: str = "", limit: Version = (1, 1)) -> str:
+    """The mend of a spec that has to be written again, with the tool of its vendor. limit: version it must stay below."""
+    vendor = kind.partition("/")[0] or path.rpartition("/")[2]
+    if vendor.startswith("nvidia"):
+        # additionalGids are what raises NVIDIA's version (nvidia-container-toolkit 1860).
+        flag = "--feature-flag no-additional-gids-for-device-nodes " if limit < (0, 7) else ""
+        return f"Write it again: `nvidia-ctk cdi generate {flag}--output={path}`."
+    if vendor.startswith("amd"):
+        return f"Write it again: `amd-ctk cdi generate --output={path}`."
+    if vendor.startswith("intel"):
+        generator = kind.partition("/")[2].partition("-")[0] or "gpu"
+        return f"Write it again: `intel-cdi-specs-generator {generator} --cdi-dir {path.rpartition('/')[0]}`."
+    if vendor.startswith("gpu-fleet"):
+        return "Write it again with the module gpu_fleet.containers.cdi_spec."
+    return f"Write {path} again with the program that made it, or remove it."

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from .._errors import InputError
-from .._gpu.model import GpuDevice, Stack
+from .._gpu.model import GpuDevice, GpuHost, Stack
 from .._units import human
 
 ALL = -1
@@ -27,6 +28,32 @@ def everything(stack: Stack, devices: tuple[GpuDevice, ...], wish: t.Any) -> boo
 def wanted_ids(wish: t.Any) -> tuple[str, ...]:
     """Ids without the kind of a CDI name: ``nvidia.com/gpu=0`` is 0."""
     return tuple(str(each).rpartition("=")[2] for each in wish.ids)
+
+
+def is_own(device: GpuDevice) -> bool:
+    """Whether its uuid is one of our making (`HostView.own_uuid`): the vendor has none, so nobody else knows it."""
+    made_here = bool(device.bus_id) and device.uuid.endswith(f"-{device.bus_id}")
+    return made_here or re.match(r"[0-9a-f]{12}-", device.uuid) is not None
+
+
+def identities(host: GpuHost) -> dict[str, str]:
+    """uuid → the uuid that stands for its GPU, the vendor's where there is one.
+
+    Two stacks of a host may show one GPU under two uuids (rocm has the vendor's, vulkan the bus address). Its
+    memory is there once.
+    """
+    same: dict[str, list[GpuDevice]] = {}
+    for device in host.devices:
+        if device.uuid:
+            same.setdefault(device.bus_id or device.uuid, []).append(device)
+    result = {}
+    for devices in same.values():
+        # Not by the stacks' order, which changes when a driver fails.
+        chosen = min(devices, key=lambda device: (is_own(device), device.uuid)).uuid
+        for device in devices:
+            # On GPUs with several partitions at one address each has a uuid of the vendor.
+            result[device.uuid] = chosen if is_own(device) else device.uuid
+    return result
 
 
 def select_devices(
@@ -75,20 +102,44 @@ def _room(device: GpuDevice, declared: t.Mapping[str, int], taken: t.Mapping[str
 def _by_id(usable: tuple[GpuDevice, ...], ids: tuple[str, ...], where: str) -> tuple[GpuDevice, ...]:
     chosen = []
     for wanted in ids:
-        match = [device for device in usable if wanted in _names(device)]
+        # Intel's CDI names go on with the model: 0000-03-00-0-0x56a0.
+        plain = wanted.partition("-0x")[0]
+        match = [device for device in usable if {wanted, plain} & _names(device)]
         if not match:
-            known = ", ".join(sorted(name for device in usable for name in _names(device))) or "none"
+            known = ", ".join(_shown(device) for device in usable) or "none"
             raise InputError(f"there is no GPU {wanted}", where, f"Known here: {known}.")
         chosen.extend(device for device in match if device not in chosen)
     return tuple(device for device in usable if device in chosen)
 
 
 def _names(device: GpuDevice) -> set[str]:
-    own = {device.uuid, "" if device.index is None else str(device.index)}
+    own = {device.uuid, "" if device.index is None else str(device.index), *_addresses(device.bus_id)}
+    own |= {node.path.rpartition("/")[2] for node in device.nodes if "/renderD" in node.path}
     slices = {mig.uuid for mig in device.mig} | {
         f"{device.index}:{mig.index}" for mig in device.mig if mig.index is not None
     }
     return (own | slices) - {""}
+
+
+def _shown(device: GpuDevice) -> str:
+    """The handiest of a GPU's names, for messages."""
+    number = "" if device.index is None else f"{device.index}, "
+    slices = "".join(f", {mig.uuid}" for mig in device.mig if mig.uuid)
+    return f"{device.name} ({number}{device.uuid or device.bus_id}{slices})"
+
+
+def _addresses(bus_id: str) -> set[str]:
+    """A PCI address as sysfs, lspci, nvidia-smi and Intel's CDI names write it: 0000:01:00.0, 01:00.0, …"""
+    domain, colon, rest = bus_id.partition(":")
+    if not colon:
+        return {bus_id}
+    spellings = {f"{domain[-4:]}:{rest}", f"{domain[-4:].rjust(8, '0')}:{rest}", bus_id}
+    spellings |= {rest} if domain.strip("0") == "" else set()
+    return {each for text in spellings for each in (text, text.upper())} | {f"{domain[-4:]}-{_dashed(rest)}"}
+
+
+def _dashed(address: str) -> str:
+    return address.replace(":", "-").replace(".", "-")
 
 
 def _too_small(usable: tuple[GpuDevice, ...], memory: int, where: str) -> TooFew:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._gpu.findings import Finding, finding
 from .._gpu.host import describe
-from .._gpu.model import EngineFacts, GpuHost, plain
+from .._gpu.model import GpuHost, plain
 from .._gpu.probe import Reader
 
 
@@ -23,41 +22,23 @@ def gather(reader: Reader, engines: t.Sequence[str], url: str = "") -> dict[str,
         findings += damage()
     access: dict[str, t.Any] = {}
     if engines:
-        from .._gpu.engines import probe_engines
+        from .._gpu.engines import CDI_DIRS, probe_engines
+        from .advise import advice, disproved
 
         facts, found = probe_engines(reader, engines, url, with_declared=bool(host.devices))
         findings += found
-        if host.best != "cpu":
-            facts, found = _with_cdi(reader, facts)
+        carried: dict[str, t.Any] = {}
+        if any(reader.directory(path) for each in facts.values() for path in (*CDI_DIRS, *each.cdi_dirs)):
+            from .survey import survey
+
+            facts, carried, found = survey(reader, facts, CDI_DIRS)
             findings += found
-        host = dataclasses.replace(host, engines=facts)
+        host = dataclasses.replace(host, engines=facts, cdi=carried)
         access = {name: _plans(host, name) for name in engines}
-        findings += _without_access(host, access)
-    host = dataclasses.replace(host, findings=tuple(findings))
+        findings = [entry for entry in findings if not disproved(entry, host)]
+        findings += advice(reader, dataclasses.replace(host, findings=tuple(findings)), access)
+    host = dataclasses.replace(host, findings=tuple(dict.fromkeys(findings)))
     return {**host.to_dict(), "access": access}
-
-
-def _with_cdi(reader: Reader, engines: dict[str, EngineFacts]) -> tuple[dict[str, EngineFacts], list[Finding]]:
-    """Engines with the CDI devices they resolve. Desktop's daemon and remote ones do not see this host's files."""
-    from .cdi import resolve
-
-    known, findings = {}, []
-    for name, engine in engines.items():
-        here = engine.flavour == "engine" and not engine.url.startswith(("tcp://", "ssh://", "http"))
-        names, found = resolve(reader, engine) if here else (engine.cdi_devices, [])
-        known[name] = dataclasses.replace(engine, cdi_devices=names)
-        findings += [entry for entry in found if entry not in findings]
-    return known, findings
-
-
-def _without_access(host: GpuHost, access: dict[str, t.Any]) -> list[Finding]:
-    """A GPU that is ready and cannot be given to a container of an engine that runs."""
-    return [
-        finding("toolkit-missing", f"{name}: {plan['gpu']['reason']}", f"{name} info")
-        for name, plans in access.items()
-        for stack, plan in plans.items()
-        if stack != "cpu" and plan["gpu"]["mode"] == "none" and host.engines[name].ready
-    ]
 
 
 def _plans(host: GpuHost, engine: str) -> dict[str, t.Any]:

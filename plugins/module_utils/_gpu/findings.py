@@ -202,7 +202,6 @@ CODES: dict[str, tuple[str, str]] = {
         WARNING,
         'Set `"features": {{"cdi": true}}` in {config} and restart Docker.',
     ),
-    "cdi-not-read": (WARNING, "Update {engine}, or use Podman: its containers get the devices one by one until then."),
     "cdi-not-seen-by-desktop": (
         INFO,
         "Nothing to do for NVIDIA GPUs: Docker Desktop gives them by --gpus. For other devices use an engine inside the distribution.",

@@ -107,12 +107,14 @@ class EngineFacts:
     """Equal on two inventory hosts that share one engine."""
     rootless: bool = False
     flavour: str = "engine"
-    """engine or desktop."""
+    """engine, desktop, or podman: a Podman that answers at Docker's socket."""
     url: str = ""
     cdi_dirs: tuple[str, ...] = ()
     """Directories it reads CDI specs from; empty: it does not use CDI."""
     cdi_devices: tuple[str, ...] = ()
     """CDI names that it can resolve, e.g. ``nvidia.com/gpu=all``."""
+    cdi_nodes: dict[str, list[str]] = field(default_factory=dict)
+    """CDI name → device nodes that a container gets by it under the path they have on the host, where that is known."""
     runtimes: tuple[str, ...] = ()
     selinux: bool = False
     """Containers are confined by SELinux, which keeps device nodes from them."""
