@@ -101,11 +101,12 @@ def ask(path: str, name: bytes = b"", data: bytes = b"") -> str:
         head = _receive(connection, 8)
         if head[:1] == b"\1":
             return ""
-        length = struct.unpack_from("<H", head, 6)[0] * 4 if len(head) == 8 else 0
-        words = _receive(connection, length)
+        if len(head) < 8:
+            return "it closed the connection"
+        words = _receive(connection, struct.unpack_from("<H", head, 6)[0] * 4)
         # Failed (0) tells the reason's length; Authenticate (2) pads it.
         reason = words[: head[1]] if head[:1] == b"\0" else words.rstrip(b"\0")
-        return reason.decode("latin-1").strip() or "it closed the connection"
+        return reason.decode("latin-1").strip() or "it gives no reason"
 
 
 def _padded(value: bytes) -> bytes:
@@ -154,12 +155,12 @@ def gather(
     return values, errors
 
 
-def cookie_file(number: str, reader: Reader, sockets: str = X_SOCKETS) -> bytes:
+def cookie_file(number: str, reader: Reader) -> bytes:
     """A cookie file for containers with the first cookie that the X server `number` accepts. Raises InputError.
 
     A server that admits everybody needs none: an entry without data, which it does not look at.
     """
-    path = f"{sockets}/X{number}"
+    path = f"{X_SOCKETS}/X{number}"
     entry = reader.entry(path)
     if entry is None:
         raise InputError(
