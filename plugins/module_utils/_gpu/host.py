@@ -74,9 +74,15 @@ def _intel(looked: HostView) -> Detected:
 
 
 def _vulkan(looked: HostView) -> Detected:
-    """Asked wherever a card could render, and where a Vulkan driver is installed: it may be a rasteriser."""
+    """Where Mesa may drive a card, and where there is no GPU but a Vulkan driver: it may be a rasteriser.
+
+    NVIDIA's own driver is not Mesa's.
+    """
     reader = looked.reader
-    if not looked.cards and not any(map(reader.directory, ("/dev/dri", view.ICDS))) and not reader.known(VULKANINFO):
+    drivers = {card.driver for card in looked.cards}
+    mesa = bool(drivers & {*view.RENDERERS, *view.DISPLAY_DRIVERS} - {"nvidia"})
+    alone = drivers <= set(view.NO_GPU_DRIVERS) and any(map(reader.directory, ("/dev/dri", view.ICDS)))
+    if not mesa and not alone and not reader.known(VULKANINFO):
         return Detected()
     from .vulkan import detect
 
@@ -92,8 +98,7 @@ def _videocore(looked: HostView) -> Detected:
 
 
 def _venus(looked: HostView) -> Detected:
-    virtual = any(card.vendor == view.VIRTIO or card.driver.startswith("virtio") for card in looked.cards)
-    if looked.platform != "macos" and not virtual:
+    if looked.platform != "macos" and not any(card.virtual for card in looked.cards):
         return Detected()
     from .venus import detect
 
@@ -194,11 +199,17 @@ def _rank_text(stack: Stack) -> str:
 
 
 def _is_integrated(stack: Stack) -> bool:
-    return bool(stack.devices) and all(device.integrated for device in stack.devices)
+    return bool(stack.devices) and all(device.integrated for device in _deciding(stack))
 
 
 def _memory(stack: Stack) -> int:
-    return max((device.memory_bytes or 0 for device in stack.devices), default=0)
+    return max((device.memory_bytes or 0 for device in _deciding(stack)), default=0)
+
+
+def _deciding(stack: Stack) -> tuple[GpuDevice, ...]:
+    """The devices for which a stack would be chosen: those that work, and among them the discrete ones."""
+    working = tuple(device for device in stack.devices if device.ready) or stack.devices
+    return tuple(device for device in working if not device.integrated) or working
 
 
 def _once(findings: list[Finding]) -> tuple[Finding, ...]:

@@ -13,7 +13,7 @@ import re
 
 from . import vulkaninfo
 from .findings import Finding, finding
-from .intel_names import GPUS, NPUS
+from .intel_names import NPUS, is_integrated, name
 from .model import DeviceNode, GpuDevice, Stack
 from .probe import Reader
 from .render import check, given, label, memory
@@ -99,16 +99,6 @@ def _devices(view: HostView, cards: tuple[Card, ...]) -> list[GpuDevice]:
             )
         )
     return devices
-
-
-def name(card: Card) -> str:
-    """sysfs has no names: the product's where the id is known, else the id."""
-    return GPUS.get(card.device) or f"Intel GPU {card.device}".strip()
-
-
-def is_integrated(card: Card) -> bool:
-    """A processor's own GPU is always device 2 on bus 0 (Linux, drivers/gpu/drm/i915; Mesa, anv)."""
-    return bool(re.search(r":00:02\.[0-7]$", card.bus_id))
 
 
 def _npus(view: HostView) -> tuple[GpuDevice, ...]:

@@ -1,12 +1,16 @@
 # Copyright (c) 2026 the gpu_fleet.containers developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of Intel's GPUs and NPUs by PCI device id, as far as a product has one of its own.
+"""What is known of an Intel GPU or NPU by its PCI id and address: its name, as far as a product has one of its own.
 
 GPUs: intel/compute-runtime, shared/source/dll/devices/devices_base.inl. NPUs: Linux, drivers/accel/ivpu/ivpu_drv.h.
 """
 
 from __future__ import annotations
+
+import re
+
+from .view import Card
 
 GPUS = {
     "0x5690": "Intel Arc A770M",
@@ -38,3 +42,13 @@ NPUS = {
     "0xb03e": "Panther Lake",
     "0xfd3e": "Wildcat Lake",
 }
+
+
+def name(card: Card) -> str:
+    """sysfs has no names: the product's where the id is known, else the id."""
+    return GPUS.get(card.device) or f"Intel GPU {card.device}".strip()
+
+
+def is_integrated(card: Card) -> bool:
+    """A processor's own GPU is always device 2 on bus 0 (Linux, drivers/gpu/drm/i915; Mesa, anv)."""
+    return bool(re.search(r":00:02\.[0-7]$", card.bus_id))

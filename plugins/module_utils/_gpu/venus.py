@@ -19,7 +19,7 @@ from .findings import Finding, finding
 from .model import DeviceNode, GpuDevice, Stack
 from .probe import Reader
 from .render import check, given
-from .view import VIRTIO, Card, Detected, HostView
+from .view import Card, Detected, HostView
 from .vulkaninfo import Opinion
 
 NAME = "venus"
@@ -35,7 +35,7 @@ BLOB, CONTEXT_INIT = 3, 4
 def detect(view: HostView) -> Detected:
     if view.platform == "macos":
         return _on_mac(view)
-    cards = given(view, tuple(card for card in view.cards if is_virtual(card)))
+    cards = given(view, tuple(card for card in view.cards if card.virtual))
     if not cards or view.platform in ("wsl1", "wsl2"):
         return Detected()
     drivers, opinion = icd.installed(view.reader), vulkaninfo.ask(view.reader)
@@ -63,10 +63,6 @@ def detect(view: HostView) -> Detected:
     ready = any(device.ready for device in devices)
     reason = "the machine outside passes Vulkan on (Venus)" if ready else findings[0].message
     return Detected(Stack(NAME, ready, reason, tuple(devices)), tuple(findings))
-
-
-def is_virtual(card: Card) -> bool:
-    return card.driver.startswith("virtio") or (card.vendor == VIRTIO and card.driver != "vfio-pci")
 
 
 def problem(view: HostView, card: Card, drivers: dict[str, str], opinion: Opinion | None) -> Finding | None:

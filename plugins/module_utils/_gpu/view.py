@@ -113,6 +113,11 @@ class Card:
     """Path of its render node, e.g. ``/dev/dri/renderD128``; empty where it has none."""
 
     @property
+    def virtual(self) -> bool:
+        """A virtual machine's own GPU (virtio-gpu, by PCI, MMIO or anything else)."""
+        return self.driver.startswith("virtio") or (self.vendor == VIRTIO and self.driver != "vfio-pci")
+
+    @property
     def base(self) -> str:
         """Its directory in sysfs."""
         return f"/sys/class/drm/{self.name}/device" if self.name else f"/sys/bus/pci/devices/{self.bus_id}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from . import icd, intel, venus, videocore, vulkaninfo
+from . import icd, vulkaninfo
 from .findings import Finding, finding
 from .model import DeviceNode, GpuDevice, Stack
 from .render import check, given, label, memory
@@ -68,7 +68,13 @@ def _is_meant(view: HostView, card: Card, drivers: dict[str, str], opinion: Opin
     if not icd.names(card):
         return False
     # A virtual GPU without Venus has nothing behind it but a rasteriser; the stack `venus` says so.
-    return not venus.is_virtual(card) or venus.problem(view, card, drivers, opinion) is None
+    return not card.virtual or _has_venus(view, card, drivers, opinion)
+
+
+def _has_venus(view: HostView, card: Card, drivers: dict[str, str], opinion: Opinion | None) -> bool:
+    from .venus import problem
+
+    return problem(view, card, drivers, opinion) is None
 
 
 def _stack(view: HostView, cards: tuple[Card, ...], drivers: dict[str, str], opinion: Opinion | None) -> Detected:
@@ -94,7 +100,7 @@ def _stack(view: HostView, cards: tuple[Card, ...], drivers: dict[str, str], opi
 
 def _is_of(told: VulkanDevice, card: Card, count: int) -> bool:
     """Whether vulkaninfo speaks of this card: by PCI ids, by the maker of a board's GPU, or because there is no other."""
-    if venus.is_virtual(card):
+    if card.virtual:
         return told.venus
     if card.vendor and told.vendor:
         return told.vendor == card.vendor and (not card.device or told.device in ("", card.device))
@@ -165,7 +171,11 @@ def _amd_device(view: HostView, card: Card) -> GpuDevice:
 
 
 def _integrated(card: Card) -> bool:
-    return intel.is_integrated(card) if card.vendor == INTEL else not card.vendor
+    if card.vendor == INTEL:
+        from .intel_names import is_integrated
+
+        return is_integrated(card)
+    return not card.vendor
 
 
 def _vendor(card: Card) -> str:
@@ -174,9 +184,13 @@ def _vendor(card: Card) -> str:
 
 def _name(view: HostView, card: Card) -> str:
     if card.vendor == INTEL:
-        return intel.name(card)
+        from .intel_names import name
+
+        return name(card)
     if card.driver == "v3d":
-        return videocore.name(view, card)
+        from .videocore import name as board_name
+
+        return board_name(view, card)
     return SOC_VENDORS.get(card.driver, ("", "", ""))[2] or f"{VENDORS.get(card.vendor, '')} GPU {card.device}".strip()
 
 
