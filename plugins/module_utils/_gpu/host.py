@@ -15,7 +15,7 @@ import dataclasses
 from .._units import human
 from . import view
 from .findings import Finding, finding
-from .model import Display, EngineFacts, GpuHost, Stack
+from .model import Display, EngineFacts, GpuDevice, GpuHost, Stack
 from .platform import detect as detect_platform
 from .probe import Reader
 from .view import Detected, HostView

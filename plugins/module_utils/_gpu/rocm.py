@@ -141,10 +141,12 @@ def _refused(view: HostView, path: str) -> Finding | None:
     if node is None or view.user.may_open(node):
         return None
     text = f"{path} has mode {node.mode} and group {node.gid}; user {view.user.uid} may not open it"
-    shown = f"mode {node.mode}, owner {node.uid}, group {node.gid}; groups of user {view.user.uid}: " + (
-        ", ".join(map(str, view.user.gids)) or "none"
-    )
-    return finding("no-permission", text, path, shown, group=str(node.gid))
+    groups = ", ".join(map(str, view.user.gids)) or "none"
+    shown = f"mode {node.mode}, owner {node.uid}, group {node.gid}; groups of user {view.user.uid}: {groups}"
+    # systemd's rules give both nodes to group render (rules.d/50-udev-default.rules.in).
+    closed = node.gid == 0 or not re.fullmatch(r"0?[0-7][67][0-7]", node.mode)
+    group = "render, after a udev rule has given it the node" if closed else str(node.gid)
+    return finding("no-permission", text, path, shown, group=group)
 
 
 def _label(entry: Entry) -> str:
