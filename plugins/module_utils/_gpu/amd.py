@@ -105,7 +105,7 @@ def device(view: HostView, stack: str, entry: Entry) -> GpuDevice:
         entry.bus_id if re.match(r"[0-9a-f]{4,8}:", entry.bus_id) else "",
         total,
         free,
-        driver=driver_version(view.reader),
+        driver=driver(view.reader, entry),
         integrated=integrated,
         architecture=entry.architecture,
     )
@@ -116,10 +116,12 @@ def _render_minor(path: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def driver_version(reader: Reader) -> str:
-    """Of AMD's own packages (DKMS), which number it; the kernel's own amdgpu is as old as the kernel."""
-    own = (reader.file("/sys/module/amdgpu/version") or "").strip()
-    return own or (reader.file("/proc/sys/kernel/osrelease") or "").strip()
+def driver(reader: Reader, entry: Entry) -> str:
+    """The kernel driver, with the version of AMD's own packages (DKMS); the kernel's own amdgpu numbers none."""
+    if entry.node is None and entry.agent is None and (entry.card is None or entry.card.driver != "amdgpu"):
+        return entry.card.driver if entry.card else ""
+    version = (reader.file("/sys/module/amdgpu/version") or "").strip()
+    return f"amdgpu {version}".strip()
 
 
 def name(reader: Reader, entry: Entry) -> str:
