@@ -9,6 +9,7 @@ Tools print devices, nodes and mounts in varying order; comparing the normal for
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 from .._access import yaml_subset
@@ -166,7 +167,7 @@ def render(spec: Spec, path: str = ".json") -> str:
     ordered.update(spec)
     if path.endswith((".yaml", ".yml")):
         return "---\n" + "\n".join(_yaml(ordered)) + "\n"
-    return json.dumps(ordered, indent=2) + "\n"
+    return _escaped(json.dumps(ordered, indent=2, ensure_ascii=False)) + "\n"
 
 
 def _yaml(value: t.Any) -> t.Iterator[str]:
@@ -189,7 +190,12 @@ def _yaml(value: t.Any) -> t.Iterator[str]:
 def _scalar(value: t.Any) -> str:
     if isinstance(value, str) and value.isidentifier() and value.isascii() and value.lower() not in _YAML_WORDS:
         return value
-    return json.dumps(value)
+    return _escaped(json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(text: str) -> str:
+    """Without characters that YAML forbids or takes for the end of a line; others stay, for JSON's pairs are no YAML."""
+    return re.sub("[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]", lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 _YAML_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")

@@ -1,0 +1,117 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks through directories of CDI specs: what each file says, and what is wrong with it on this host.
+
+`_access/cdi.py` answers for one engine which names it resolves; here every file is judged for all engines
+together, and as it will be after a change.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._access.cdi import merge, rewrite, stale
+from .._access.cdi_file import CdiSpec, parse
+from .._gpu.findings import Finding, finding
+from .._gpu.probe import Reader
+from . import kinds
+from .versions import number
+
+
+@dataclass(frozen=True)
+class SpecFile:
+    """One file of a directory of specs, as engines see it."""
+
+    path: str
+    text: str = ""
+    spec: CdiSpec | None = None
+    """None where every engine drops it; `problems` says why."""
+    too_new: bool = False
+    """Some engine does not know its version and drops it."""
+    stale: bool = False
+    """Something of this host that it names is gone: a container with it does not start."""
+    problems: tuple[Finding, ...] = ()
+
+    @property
+    def directory(self) -> str:
+        return self.path.rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def ours(self) -> bool:
+        return kinds.is_ours(self.path)
+
+    @property
+    def kind(self) -> str:
+        return self.spec.kind if self.spec else ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.spec.names if self.spec else ()
+
+    @property
+    def usable(self) -> bool:
+        return self.spec is not None and not self.too_new and not self.stale
+
+
+def read_files(
+    reader: Reader, directories: t.Sequence[str], limit: str | None, changes: t.Mapping[str, str | None] | None = None
+) -> list[SpecFile]:
+    """Every spec of the directories, in the order in which engines read them.
+
+    limit: newest version that all engines read. changes: text by path of files as they will be, None where one
+    will be gone, so that a change can be judged before it is made.
+    """
+    changes = changes or {}
+    files = []
+    for directory in directories:
+        there = {f"{directory}/{name}" for name in reader.directory(directory) or ()}
+        coming = {path for path in changes if path.rpartition("/")[0] == directory}
+        for path in sorted(there | coming):
+            if path.endswith((".json", ".yaml")) and changes.get(path, "") is not None:
+                files.append(judge(reader, path, changes[path] if path in changes else reader.file(path), limit))
+    return files
+
+
+def judge(reader: Reader, path: str, text: str | None, limit: str | None) -> SpecFile:
+    """One file. text None: it may not be read."""
+    try:
+        spec = parse(path, text)
+    except ValueError as error:
+        wrong = _problem("cdi-unreadable", f"{path}: {error}; engines drop the file", str(error), path, "", limit)
+        return SpecFile(path, text or "", problems=(wrong,))
+    found = []
+    shown = f"cdiVersion: {spec.version}"
+    if limit is not None and spec.number > number(limit):
+        message = f"{path} has version {spec.version}; {limit} is the newest that every engine here reads"
+        found.append(_problem("cdi-too-new", message, shown, path, spec.kind, limit))
+    if spec.below_its_features:
+        message = f"{path} says version {spec.version} and uses what came with {spec.minimum}; most engines drop it"
+        found.append(_problem("cdi-unreadable", message, shown, path, spec.kind, limit))
+    gone = stale(reader, spec)
+    return SpecFile(path, text or "", spec, bool(found), gone is not None, (*found, *((gone,) if gone else ())))
+
+
+def _problem(code: str, message: str, evidence: str, path: str, kind: str, limit: str | None) -> Finding:
+    mend = rewrite(path, kind, number(limit)) if limit else rewrite(path, kind)
+    if kinds.is_ours(path):
+        mend = "Run cdi_spec for its stack: it is written again."
+    return finding(code, message, path, evidence, path=path, rewrite=mend)
+
+
+def problems(files: t.Sequence[SpecFile]) -> list[Finding]:
+    """What is wrong with the specs: file by file, then names that several of them define."""
+    found = [problem for file in files for problem in file.problems]
+    return found + merge(file.spec for file in files if file.spec)[1]
+
+
+def owners(files: t.Iterable[SpecFile]) -> dict[str, SpecFile]:
+    """Qualified name → the file that gives it, after CDI's precedence; a name that files cancel is not there."""
+    listed = [file for file in files if file.spec]
+    by_path = {file.path: file for file in listed}
+    return {name: by_path[spec.path] for name, (spec, _name) in merge(file.spec for file in listed)[0].items()}

@@ -1,0 +1,59 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries a plan out: files appear whole or not at all, and never under a name that engines would read too early."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+from .._errors import FleetError, make_room
+
+MODE = 0o644
+"""Rootless engines read the files, too."""
+
+
+def write(path: str, text: str) -> None:
+    """Write a file in one step, with its directory. Raises FleetError."""
+    directory = os.path.dirname(path)
+    temporary = ""
+    try:
+        os.makedirs(directory, mode=0o755, exist_ok=True)
+        # Not *.json or *.yaml: an engine that looks meanwhile would read it as a spec of its own.
+        handle, temporary = tempfile.mkstemp(prefix=".gpu-fleet-", suffix=".tmp", dir=directory)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), MODE)
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise FleetError(f"it cannot be written: {error.strerror}", path, f"{make_room(error)}.") from error
+
+
+def remove(path: str) -> None:
+    """Raises FleetError."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise FleetError(f"it cannot be removed: {error.strerror}", path, f"{make_room(error)}.") from error
+
+
+def has_mode(path: str) -> bool:
+    """Whether a file is there and everybody may read it, as engines of other users need."""
+    try:
+        return os.stat(path).st_mode & 0o7777 == MODE
+    except OSError:
+        return True
+
+
+def set_mode(path: str) -> None:
+    try:
+        os.chmod(path, MODE)
+    except OSError as error:
+        raise FleetError(f"its mode cannot be set: {error.strerror}", path, f"{make_room(error)}.") from error
