@@ -133,6 +133,10 @@ CODES: dict[str, tuple[str, str]] = {
         "If programs on the host itself are to use Vulkan, install Mesa's drivers (Debian, Ubuntu and Fedora: mesa-vulkan-drivers; Arch: vulkan-{driver}).",
     ),
     "vulkan-unsupported": (INFO, "OpenGL works; for Vulkan another GPU is needed."),
+    "render-node-unknown": (
+        WARNING,
+        "Install vulkan-tools and run gpu_facts with `thorough: true`: vulkaninfo tells what the node is.",
+    ),
     "vulkan-falls-back": (
         ERROR,
         "Run `VK_LOADER_DEBUG=error,driver vulkaninfo --summary` as the same user; most often Mesa is older than the GPU, or kernel firmware is missing.",

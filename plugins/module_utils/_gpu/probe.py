@@ -103,6 +103,7 @@ SEARCH = (
     "/sbin",
     "/bin",
     "/opt/homebrew/bin",
+    "/opt/podman/bin",
     "/snap/bin",
 )
 """Searched after PATH: Ansible's, sudo's and root's PATH are often shorter than a person's."""

@@ -56,7 +56,7 @@ def detect(view: HostView) -> Detected:
             bus_id=card.bus_id if ":" in card.bus_id else "",
             nodes=(node,) if node else (),
             driver=_driver(opinion) or card.driver,
-            integrated=True,
+            integrated=_integrated(opinion),
             ready=found is None,
         )
         devices.append(device)
@@ -112,6 +112,11 @@ def _name(opinion: Opinion | None) -> str:
 
 def _driver(opinion: Opinion | None) -> str:
     return next((each.driver for each in opinion.devices if each.venus), "") if opinion else ""
+
+
+def _integrated(opinion: Opinion | None) -> bool:
+    """As the GPU outside is, where that shows through."""
+    return not any(each.venus and each.kind == "discrete" for each in opinion.devices) if opinion else True
 
 
 def _on_mac(view: HostView) -> Detected:

@@ -12,24 +12,25 @@ from __future__ import annotations
 
 import re
 
+from . import vulkaninfo
 from .findings import Finding, finding
 from .model import DeviceNode, GpuDevice, Stack
+from .platform import device_tree
 from .render import check, given
-from .view import Card, Detected, HostView, device_node
+from .view import RENDER, Card, Detected, HostView, device_node
 
 NAME = "videocore"
 RENDERERS = ("v3d", "vc4-drm", "vc4")
 """In order: where there is a v3d, vc4 is the display."""
 
-MODELS = ("/proc/device-tree/model", "/sys/firmware/devicetree/base/model")
 BY_CHIP = {"brcm,2711-v3d": "VI", "brcm,2712-v3d": "VII", "brcm,7268-v3d": "VI", "brcm,7278-v3d": "VI"}
 """Device tree's name of the V3D unit → VideoCore generation (Linux, drivers/gpu/drm/v3d/v3d_drv.c; 4.2 is VI, 7.1 VII)."""
 
 
 def detect(view: HostView) -> Detected:
-    known = [card for driver in RENDERERS for card in view.cards if card.driver == driver]
+    known = [card for driver in RENDERERS for card in view.cards if card.driver == driver] or _by_node(view)
     if not known:
-        return _without_driver(view, _model(view)) if view.platform == "raspberry-pi" else Detected()
+        return _without_driver(view) if view.platform == "raspberry-pi" else Detected()
     card = known[0]
     if not given(view, (card,)):
         text = "The outer host has a VideoCore GPU; this container was not given its render node"
@@ -44,6 +45,11 @@ def detect(view: HostView) -> Detected:
     if problem is not None:
         return Detected(Stack(NAME, False, problem.message, (device,)), (problem,))
     return Detected(Stack(NAME, True, f"{card.driver} drives the {label} through {card.render}", (device,)))
+
+
+def _told(view: HostView) -> tuple[vulkaninfo.VulkanDevice, ...]:
+    opinion = vulkaninfo.ask(view.reader)
+    return opinion.hardware if opinion is not None else ()
 
 
 def _device(view: HostView, card: Card, nodes: tuple[DeviceNode, ...], ready: bool) -> GpuDevice:
@@ -61,7 +67,22 @@ def _device(view: HostView, card: Card, nodes: tuple[DeviceNode, ...], ready: bo
     )
 
 
-def _without_driver(view: HostView, model: str) -> Detected:
+def _by_node(view: HostView) -> list[Card]:
+    """A Pi of which sysfs was not recorded: its only render node is its GPU's."""
+    reader = view.reader
+    names = [name for name in reader.directory("/dev/dri") or () if RENDER.fullmatch(name)]
+    if view.platform != "raspberry-pi" or reader.directory("/sys/class/drm") or len(names) != 1:
+        return []
+    driver = "vc4-drm" if _by_model(_model(view)) == "IV" else "v3d"
+    return [Card("", "platform", driver, render=f"/dev/dri/{names[0]}")]
+
+
+def _without_driver(view: HostView) -> Detected:
+    told = [each for each in _told(view) if each.name.startswith("V3D")]
+    if told:
+        device = GpuDevice(NAME, "broadcom", told[0].name, index=0, driver=told[0].driver, integrated=True)
+        return Detected(Stack(NAME, True, f"vulkaninfo shows {told[0].name}", (device,)))
+    model = _model(view)
     firmware = next((path for path in ("/dev/vchiq", "/dev/vcio") if view.reader.node(path) is not None), "")
     if firmware:
         text = f"The {model} runs with the firmware's own graphics driver, which has no render node"
@@ -86,7 +107,7 @@ def _name(driver: str, compatible: str, model: str) -> str:
 
 def _by_model(model: str) -> str:
     """Pi 4, 400 and Compute Module 4 have VI, Pi 5, 500 and Compute Module 5 VII, everything before IV."""
-    number = re.search(r"Raspberry Pi (?:Compute Module )?(\d)", model)
+    number = re.search(r"Raspberry Pi (?:Compute Module )?([0-9])", model)
     return {"4": "VI", "5": "VII"}.get(number.group(1), "IV") if number else "IV" if "Raspberry Pi" in model else ""
 
 
@@ -97,5 +118,4 @@ def _compatible(view: HostView, card: Card) -> str:
 
 
 def _model(view: HostView) -> str:
-    text = next((text for text in map(view.reader.file, MODELS) if text), "")
-    return text.partition("\0")[0].strip() or "this board"
+    return device_tree(view.reader, "model") or "this board"

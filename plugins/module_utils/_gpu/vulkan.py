@@ -34,6 +34,8 @@ from .vulkaninfo import Opinion, VulkanDevice
 NAME = "vulkan"
 
 ARM, QUALCOMM, IMAGINATION, BROADCOM = "0x13b5", "0x5143", "0x1010", "0x14e4"
+MAKERS = {ARM: "arm", QUALCOMM: "qualcomm", IMAGINATION: "imagination", BROADCOM: "broadcom", "0x106b": "apple"}
+
 SOC_VENDORS = {
     "v3d": (BROADCOM, "broadcom", ""),
     "panfrost": (ARM, "arm", "Mali GPU (panfrost)"),
@@ -60,6 +62,9 @@ def detect(view: HostView) -> Detected:
         return _stack(view, usable, drivers, opinion)
     if not cards and opinion is not None and opinion.hardware:
         return _told(view, opinion)
+    nodes = _nodes(view)
+    if nodes and not view.cards:
+        return _unknown(nodes[0].path, drivers)
     return Detected(None, tuple(_nothing(view, drivers, opinion)))
 
 
@@ -85,8 +90,8 @@ def _stack(view: HostView, cards: tuple[Card, ...], drivers: dict[str, str], opi
         told = next((each for each in left if _is_of(each, card, len(cards))), None)
         if told is not None:
             left.remove(told)
-        node, problem = check(view, card, _label(card))
-        problem = problem or _no_driver(card, drivers, opinion, told)
+        node, problem = check(view, card, _label(view, card))
+        problem = problem or _no_driver(view, card, drivers, opinion, told)
         findings += [problem] if problem is not None and problem not in findings else []
         device = _device(view, card, told, index)
         devices.append(dataclasses.replace(device, nodes=(node,) if node else (), ready=problem is None))
@@ -113,17 +118,19 @@ def _manifest(card: Card, drivers: dict[str, str]) -> str:
 
 
 def _no_driver(
-    card: Card, drivers: dict[str, str], opinion: Opinion | None, told: VulkanDevice | None
+    view: HostView, card: Card, drivers: dict[str, str], opinion: Opinion | None, told: VulkanDevice | None
 ) -> Finding | None:
     if told is not None:
         return None
     manifest, wanted = _manifest(card, drivers), icd.names(card)[0]
     if opinion is not None and (manifest or (opinion.devices and not drivers)):
-        text = f"{card.render} is there, and Vulkan programs get {_instead(opinion)} in place of the {_label(card)}"
+        text = (
+            f"{card.render} is there, and Vulkan programs get {_instead(opinion)} in place of the {_label(view, card)}"
+        )
         return finding("vulkan-falls-back", text, "vulkaninfo --summary", opinion.said)
     if manifest:
         return None
-    text = f"Mesa's Vulkan driver {wanted} for the {_label(card)} is not installed"
+    text = f"Mesa's Vulkan driver {wanted} for the {_label(view, card)} is not installed"
     shown = f"installed are {', '.join(sorted(drivers)) or 'none'}" + (f"; {opinion.said}" if opinion else "")
     return finding("vulkan-driver-missing", text, icd.DIRECTORIES[3], shown, driver=wanted)
 
@@ -175,10 +182,12 @@ def _integrated(card: Card) -> bool:
         from .intel_names import is_integrated
 
         return is_integrated(card)
-    return not card.vendor
+    return not card.vendor or card.virtual
 
 
 def _vendor(card: Card) -> str:
+    if card.virtual:
+        return "virtio"
     return VENDORS[card.vendor].lower() if card.vendor in VENDORS else SOC_VENDORS.get(card.driver, ("", "", ""))[1]
 
 
@@ -187,29 +196,28 @@ def _name(view: HostView, card: Card) -> str:
         from .intel_names import name
 
         return name(card)
-    if card.driver == "v3d":
+    if card.virtual:
+        return "Virtio-GPU"
+    if card.driver in ("v3d", "vc4", "vc4-drm"):
         from .videocore import name as board_name
 
         return board_name(view, card)
     return SOC_VENDORS.get(card.driver, ("", "", ""))[2] or f"{VENDORS.get(card.vendor, '')} GPU {card.device}".strip()
 
 
-def _label(card: Card) -> str:
-    return label(card, VENDORS.get(card.vendor, card.driver))
+def _label(view: HostView, card: Card) -> str:
+    """A board's GPU by its name: a card's number says nothing."""
+    return label(card, VENDORS.get(card.vendor, card.driver)) if ":" in card.bus_id else _name(view, card)
 
 
 def _told(view: HostView, opinion: Opinion) -> Detected:
     """Only vulkaninfo knows of a GPU: sysfs was not recorded, or shows nothing. It opened the node itself."""
-    names = sorted(
-        (name for name in view.reader.directory("/dev/dri") or () if RENDER.fullmatch(name)),
-        key=lambda name: int(name[7:]),
-    )
-    nodes = [device_node(view.reader, f"/dev/dri/{name}") or DeviceNode(f"/dev/dri/{name}") for name in names]
+    nodes = _nodes(view)
     matched = nodes if len(nodes) == len(opinion.hardware) else [None] * len(opinion.hardware)
     devices = tuple(
         GpuDevice(
             NAME,
-            VENDORS.get(told.vendor, "").lower(),
+            VENDORS.get(told.vendor, "").lower() or MAKERS.get(told.vendor, ""),
             told.name or "GPU",
             index=index,
             nodes=(node,) if node else (),
@@ -218,7 +226,21 @@ def _told(view: HostView, opinion: Opinion) -> Detected:
         )
         for index, (told, node) in enumerate(zip(opinion.hardware, matched))
     )
-    return Detected(Stack(NAME, True, f"vulkaninfo shows {len(devices)} GPUs ({opinion.said})", devices))
+    names = ", ".join(device.name for device in devices)
+    return Detected(Stack(NAME, True, f"vulkaninfo shows {names}", devices))
+
+
+def _nodes(view: HostView) -> list[DeviceNode]:
+    """Render nodes of this host or container, in the order of their numbers."""
+    names = [name for name in view.reader.directory("/dev/dri") or () if RENDER.fullmatch(name)]
+    paths = [f"/dev/dri/{name}" for name in sorted(names, key=lambda name: int(name[7:]))]
+    return [device_node(view.reader, path) or DeviceNode(path) for path in paths]
+
+
+def _unknown(path: str, drivers: dict[str, str]) -> Detected:
+    text = f"{path} is there, and nothing tells what GPU is behind it"
+    shown = f"no card in /sys; drivers installed are {', '.join(sorted(drivers)) or 'none'}"
+    return Detected(Stack(NAME, False, text), (finding("render-node-unknown", text, path, shown),))
 
 
 def _wsl(drivers: dict[str, str], opinion: Opinion | None) -> Detected:
@@ -242,7 +264,7 @@ def _nothing(view: HostView, drivers: dict[str, str], opinion: Opinion | None) -
         if card.vendor == INTEL and icd.OLDER.fullmatch(card.device):
             why = "older than Gen7"
         if why:
-            text = f"Mesa has no Vulkan driver for the {_label(card)} under {card.driver} ({why})"
+            text = f"Mesa has no Vulkan driver for the {_label(view, card)} under {card.driver} ({why})"
             findings.append(finding("vulkan-unsupported", text, f"{card.base}/driver", f"driver {card.driver}"))
     if any(_is_gpu(card) for card in view.cards) or findings:
         return findings
