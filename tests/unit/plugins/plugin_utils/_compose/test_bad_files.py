@@ -324,6 +324,36 @@ CASES = [
         "core.yml:4:5: services.web.x-gpu: count and ids exclude each other. Remove count.",
     ),
     Case(
+        "a misspelled kind of display",
+        WEB + "    x-display: x12\n",
+        "core.yml:4:5: services.web.x-display: 'x12' is not one of auto, wslg, x11, wayland. Did you mean «x11»?",
+    ),
+    Case(
+        "a misspelled kind of display among others",
+        WEB + "    x-display: [x11, waylnad]\n",
+        "core.yml:4:22: services.web.x-display[1]: 'waylnad' is not one of wslg, x11, wayland. Did you mean «wayland»?",
+    ),
+    Case(
+        "a misspelled key of x-display",
+        WEB + "    x-display: {optinal: true}\n",
+        "core.yml:4:17: services.web.x-display.optinal: the key optinal is not known here. Did you mean «optional»?",
+    ),
+    Case(
+        "a kind of display twice",
+        WEB + "    x-display: [x11, x11]\n",
+        "core.yml:4:5: services.web.x-display: a kind of display is named twice",
+    ),
+    Case(
+        "a display of another kind",
+        WEB + "    x-display: {display: ':1', kinds: [wayland]}\n",
+        "core.yml:4:17: services.web.x-display.display: :1 is none of wayland. Remove kinds.",
+    ),
+    Case(
+        "a display that is none",
+        WEB + "    x-display: {display: 'localhost:10'}\n",
+        "core.yml:4:17: services.web.x-display.display: 'localhost:10' is not a display, e.g. ':1' or wayland-0",
+    ),
+    Case(
         "a link without a port",
         WEB + "    x-links: {MEMORY_URL: 'tcp://pc2-memory/orchestrator'}\n",
         "core.yml:4:15: services.web.x-links.MEMORY_URL: 'tcp://pc2-memory/orchestrator' is not the "

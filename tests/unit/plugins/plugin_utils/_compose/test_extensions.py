@@ -11,6 +11,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec i
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose.spec import (
     BuildExtensions,
     BuildVariant,
+    DisplayWish,
     GpuWish,
     LinkWish,
     ServiceExtensions,
@@ -53,6 +54,22 @@ def test_nothing_asked_for() -> None:
 )
 def test_gpu(text: str, wish: GpuWish) -> None:
     assert extensions(text).gpu == wish
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("auto", DisplayWish(("wslg", "x11", "wayland"))),
+        ("x11", DisplayWish(("x11",))),
+        ("[wayland, x11]", DisplayWish(("wayland", "x11"))),
+        ("{}", DisplayWish()),
+        ("{kinds: [x11], optional: true}", DisplayWish(("x11",), optional=True)),
+        ("{display: ':1'}", DisplayWish(display=":1")),
+        ("{display: wayland-1, kinds: [wslg]}", DisplayWish(("wslg",), "wayland-1")),
+    ],
+)
+def test_display(text: str, wish: DisplayWish) -> None:
+    assert extensions(f"    x-display: {text}\n").display == wish
 
 
 def test_a_request_for_other_devices_is_no_wish_for_a_gpu() -> None:

@@ -42,6 +42,9 @@ CASES: list[tuple[Data, Data, Data]] = [
     ({"extra_hosts": {"a": "1"}}, {"extra_hosts": ["a:2"]}, {"extra_hosts": ["a=1", "a:2"]}),
     ({"gpus": "all"}, {"gpus": [{"count": 1}]}, {"gpus": [{"count": 1}]}),
     ({"ulimits": {"a": 1}}, {"ulimits": {"a": {"soft": 1, "hard": 2}}}, {"ulimits": {"a": {"soft": 1, "hard": 2}}}),
+    ({"x-display": ["x11"]}, {"x-display": ["wayland"]}, {"x-display": ["wayland"]}),
+    ({"x-display": "x11"}, {"x-display": {"optional": True}}, {"x-display": {"optional": True}}),
+    ({"x-display": {"kinds": ["x11"], "optional": True}}, {"x-display": {"kinds": ["wslg"]}}, {"x-display": {"kinds": ["wslg"], "optional": True}}),
     ({"x-gpu": {"stacks": ["a"], "memory": "1"}}, {"x-gpu": {"stacks": ["b"]}}, {"x-gpu": {"stacks": ["b"], "memory": "1"}}),
 ]  # fmt: skip
 

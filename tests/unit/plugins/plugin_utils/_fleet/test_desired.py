@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.display import DisplayPlan
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.plan import AccessPlan
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import (
@@ -11,6 +12,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config
     GpuRequest,
     Healthcheck,
     Mount,
+    SecretFile,
     Ulimit,
 )
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose.kinds import Unsupported
@@ -204,6 +206,50 @@ def test_the_access_plan_is_added_and_the_user_wins():
     assert made.environment == {"LD_LIBRARY_PATH": "/usr/lib/wsl/lib", "A": "user"}
     assert made.group_add == ("44", "7")
     assert made.security_opt == ("label=disable",)
+
+
+SOCKET = Mount("bind", target="/tmp/.X11-unix/X0", source="/tmp/.X11-unix/X0", read_only=True, create_host_path=False)
+DRIVER = Mount("bind", target="/usr/lib/wsl", source="/usr/lib/wsl", read_only=True, create_host_path=False)
+SHOWN = DisplayPlan(
+    mounts=(SOCKET, DRIVER),
+    environment={"DISPLAY": ":0", "LD_LIBRARY_PATH": "/display"},
+    secrets=(SecretFile("x11-cookie-0", "/run/display/Xauthority"),),
+    security_opt=("label=disable",),
+)
+
+
+def with_display(access=NO_GPU, **keys):
+    placement = placed(host("mainpc"), group("core", {"web": service(**keys)}))
+    mine = SecretFile("core/token", "/run/secrets/token")
+    context = desired.Context("redis:7", access, [], secrets=(mine,), display=SHOWN)
+    return desired.desired_service(placement, "web", context, {}).config
+
+
+def test_the_display_plan_is_added_and_the_user_wins():
+    made = with_display(environment={"DISPLAY": ":9"}, security_opt=["no-new-privileges:true"])
+    assert made.mounts == (SOCKET, DRIVER)
+    assert made.environment == {"DISPLAY": ":9", "LD_LIBRARY_PATH": "/display"}
+    assert [secret.source for secret in made.secrets] == ["core/token", "x11-cookie-0"]
+    assert made.security_opt == ("no-new-privileges:true", "label=disable")
+
+
+def test_what_gpu_and_display_both_want_is_mounted_once():
+    made = with_display(
+        AccessPlan(GpuRequest("nvidia-wsl", "explicit"), mounts=(DRIVER,), security_opt=("label=disable",))
+    )
+    assert made.mounts == (DRIVER, SOCKET)
+    assert made.security_opt == ("label=disable",)
+
+
+def test_a_volume_in_the_displays_place_is_refused():
+    with pytest.raises(
+        InputError, match=r"services.web.volumes: /tmp/.X11-unix/X0 is where the display's own mount goes"
+    ):
+        with_display(volumes=[{"type": "bind", "source": "/x", "target": "/tmp/.X11-unix/X0", "bind": {}}])
+    assert (
+        len(with_display(volumes=[{"type": "bind", "source": "/x", "target": "/tmp/.X11-unix", "bind": {}}]).mounts)
+        == 3
+    )
 
 
 def test_names_of_networks_and_volumes():

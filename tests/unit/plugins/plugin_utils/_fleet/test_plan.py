@@ -681,6 +681,43 @@ def test_warnings(tmp_path):
     ]
 
 
+def display_facts():
+    facts = cpu_facts()
+    facts["gpu"]["displays"] = [
+        {"kind": "x11", "name": ":0", "socket": "/tmp/.X11-unix/X0", "uid": 1000, "authority": "/home/max/.Xauthority"}
+    ]
+    return facts
+
+
+def test_a_service_is_given_its_hosts_display(tmp_path):
+    world = World(
+        {"core": one(**{"x-display": "x11"})}, {"container_groups": ["core"]}, facts={"mainpc": display_facts()}
+    )
+    made = world.plan(tmp_path)["hosts"]["mainpc"]
+    config = from_dict(Group, made["groups"][0]).services[0].config
+    assert config.environment == {"DISPLAY": ":0", "XAUTHORITY": "/run/display/Xauthority"}
+    assert [secret.source for secret in config.secrets] == ["x11-cookie-0"]
+    # Nothing is handed over for it, and where the host keeps the cookie is not in the plan.
+    assert made["secrets"] == {} and ".Xauthority" not in json.dumps(made)
+
+
+def test_a_display_that_is_missing_is_an_error_unless_it_is_optional(tmp_path):
+    world = World({"core": one(**{"x-display": "x11"})}, {"container_groups": ["core"]})
+    with pytest.raises(FleetError) as raised:
+        world.plan(tmp_path / "a")
+    assert str(raised.value) == (
+        "mainpc: a/groups/core.yml:4:5: services.web.x-display: a display is wanted and none can be used (x11: not on this"
+        " host). Log in on this host's desktop (or start its display server) and run again, or write `optional: true` below"
+        " x-display."
+    )
+    world.groups["core"] = one(**{"x-display": {"kinds": ["x11"], "optional": True}})
+    made = world.plan(tmp_path / "b")
+    assert made["plan_warnings"] == [
+        "mainpc: b/groups/core.yml:4:5: services.web.x-display goes without a display: x11: not on this host."
+    ]
+    assert "environment" not in made["hosts"]["mainpc"]["groups"][0]["services"][0]["config"]
+
+
 def test_a_port_that_nobody_reaches_is_a_warning(tmp_path):
     core = {**one(ports=["80:80"]), "networks": {"default": {"internal": True}}}
     assert World({"core": core}, {"container_groups": ["core"]}).plan(tmp_path)["plan_warnings"] == [
