@@ -1,0 +1,68 @@
+"""Run as root in namespaces of its own: a made-up /dev, /sys and /proc/driver, then a program.
+
+    unshare --mount --propagation private python made_up_machine.py MACHINE.json PROGRAM [ARGUMENTS]
+
+MACHINE.json: {"files": {path: text}, "copies": {path: source}, "nodes": [[path, major, minor]], "links": {path: target}}.
+Paths outside the made-up places are laid over /usr/lib, whose real content stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+
+PLAIN = (("null", 1, 3), ("zero", 1, 5), ("random", 1, 8), ("urandom", 1, 9))
+
+
+def mount(*words: str) -> None:
+    subprocess.run(["mount", *words], check=True)
+
+
+def node(path: str, major: int, minor: int) -> None:
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    os.mknod(path, stat.S_IFCHR, os.makedev(major, minor))
+    os.chmod(path, 0o666)
+
+
+def hide(path: str, work: str) -> None:
+    """What tests run in may be a container; the made-up machine is none. A socket cannot be opened as a file."""
+    with socket.socket(socket.AF_UNIX) as nothing:
+        nothing.bind(f"{work}/nothing")
+    mount("--bind", f"{work}/nothing", path)
+
+
+def main() -> None:
+    machine = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
+    work = tempfile.mkdtemp(prefix="gpu-fleet-machine-")
+    mount("-t", "tmpfs", "tmpfs", work)
+    for name in ("upper", "work"):
+        os.mkdir(f"{work}/{name}")
+    mount("-t", "overlay", "overlay", "-o", f"lowerdir=/usr/lib,upperdir={work}/upper,workdir={work}/work", "/usr/lib")
+    if os.path.exists("/.dockerenv"):
+        hide("/.dockerenv", work)
+    for place in ("/dev", "/sys", "/proc/driver"):
+        mount("-t", "tmpfs", "tmpfs", place)
+    for name, major, minor in PLAIN:
+        node(f"/dev/{name}", major, minor)
+    for path, major, minor in machine.get("nodes", ()):
+        node(path, major, minor)
+    for path, text in machine.get("files", {}).items():
+        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        pathlib.Path(path).write_text(text, encoding="utf-8")
+    for path, source in machine.get("copies", {}).items():
+        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        pathlib.Path(path).write_bytes(pathlib.Path(source).read_bytes())
+    for path, target in machine.get("links", {}).items():
+        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        pathlib.Path(path).symlink_to(target)
+    os.execv(sys.argv[2], sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()
