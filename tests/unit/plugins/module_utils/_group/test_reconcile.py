@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError, InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import labels as names
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import xauthority
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import (
     Attachment,
     ContainerConfig,
@@ -447,6 +448,33 @@ def test_secrets_stand_in_no_label_and_a_new_value_is_seen(host):
     kept = list((host.path / "secrets" / "mainpc").iterdir())
     assert [path.read_text() for path in kept] == ["other-secret-value"]
     assert kept[0].stat().st_mode & 0o777 == 0o400
+
+
+def test_a_cookie_is_read_here_seen_when_it_is_new_and_refused_before_a_change(host, monkeypatch):
+    """As after a new login on the desktop, and after its end."""
+    cookie = b"\xff\x00binary\xfe"
+
+    def gather(_groups, selected, _reader):
+        wanted = not cookie and any(each.name == "core" for each in selected)
+        refused = [InputError("the X server :0 is gone", "core: services.twin.x-display")] if wanted else []
+        return {"x11-cookie-0": cookie}, refused
+
+    monkeypatch.setattr(xauthority, "gather", gather)
+    drawing = group("core", service("twin", secrets=(SecretFile("x11-cookie-0", "/run/display/Xauthority"),)))
+    host.run(drawing)
+    assert not host.run(drawing)["changed"]
+    cookie = b"\xff\x01another\xfe"
+    result = host.run(drawing)
+    assert actions(result) == [("recreate", "core/twin")]
+    assert "secrets./run/display/Xauthority: value changed" in json.dumps(result) + json.dumps(host.events)
+    assert [path.read_bytes() for path in (host.path / "secrets" / "mainpc").iterdir()] == [cookie]
+    cookie = b""
+    for check in (True, False):
+        with pytest.raises(FleetError, match=r"core: services.twin.x-display: the X server :0 is gone"):
+            host.run(drawing, check=check)
+        assert host.engine.changes() == []
+    # Another group is not held up by it.
+    assert host.run(drawing, MEMORY, only=frozenset({"memory"}))["changed"]
 
 
 # --- properties -----------------------------------------------------------------------------------------------------
