@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from .._errors import InputError
-from .._gpu.model import GpuDevice, GpuHost, Stack
+from .._gpu.model import EngineFacts, GpuDevice, GpuHost, Stack
 from .._units import human
 
 ALL = -1
@@ -56,12 +56,25 @@ def identities(host: GpuHost) -> dict[str, str]:
     return result
 
 
+def declared_by(engine: EngineFacts, same: t.Mapping[str, str]) -> dict[str, int]:
+    """GPU memory in bytes by uuid that an engine's running containers of ours declared.
+
+    What was declared for a GPU under the name that another stack gives it is declared for the same GPU. same:
+    `identities` of the host.
+    """
+    total: dict[str, int] = {}
+    for uuid, size in engine.declared.items():
+        total[same.get(uuid, uuid)] = total.get(same.get(uuid, uuid), 0) + size
+    return total
+
+
 def select_devices(
     stack: Stack, wish: t.Any, where: str, declared: t.Mapping[str, int], taken: t.Mapping[str, int]
 ) -> tuple[GpuDevice, ...]:
     """The GPUs a container gets, in the host's order.
 
-    With a number wanted: those with room for the wish's memory first, then more memory, then order.
+    With a number wanted: those with room for the wish's memory first, then discrete ones, then more memory,
+    then order.
     Free memory as such decides nothing: it changes as soon as the container runs, and the next run
     would choose another GPU. declared and taken are bytes by uuid: what running containers of ours
     declared, and what services planned before this one will.
@@ -83,9 +96,9 @@ def select_devices(
     if len(fitting) < wish.count:
         raise _too_small(usable, wish.memory, where)
 
-    def key(device: GpuDevice) -> tuple[bool, int, int]:
+    def key(device: GpuDevice) -> tuple[bool, bool, int, int]:
         roomy = _room(device, declared, taken) >= wish.memory
-        return (not roomy, -(device.memory_bytes or 0), usable.index(device))
+        return (not roomy, device.integrated, -(device.memory_bytes or 0), usable.index(device))
 
     chosen = sorted(fitting, key=key)[: wish.count]
     return tuple(device for device in usable if device in chosen)

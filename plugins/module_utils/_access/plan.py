@@ -19,7 +19,7 @@ from .._gpu.model import EngineFacts, GpuHost, Stack
 from .._group.config import GpuRequest
 from . import nvidia, render
 from .case import AccessPlan, Case, GpuWish, check_capabilities, with_npus, with_permissions
-from .choose import TooFew, identities, select_devices
+from .choose import TooFew, declared_by, identities, select_devices
 from .expand import NotExpandable, expand
 from .names import is_cdi_name
 
@@ -121,9 +121,8 @@ def declared_on(host: GpuHost) -> dict[str, int]:
     same = identities(host)
     total: dict[str, int] = {}
     for engine in host.engines.values():
-        for uuid, size in engine.declared.items():
-            # What was declared for a GPU under the name of another stack is declared for the same GPU.
-            total[same.get(uuid, uuid)] = total.get(same.get(uuid, uuid), 0) + size
+        for uuid, size in declared_by(engine, same).items():
+            total[uuid] = total.get(uuid, 0) + size
     return total
 
 

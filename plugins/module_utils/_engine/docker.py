@@ -59,9 +59,11 @@ class DockerEngine:
                 use_ssh_client=ssh,
                 max_pool_size=4 if ssh else 32,
             )
-            self.version = self._client.version().get("Version", "")
+            said = self._client.version()
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
             raise connect_error(self._url, str(error)) from error
+        self.version = said.get("Version", "")
+        self._podman = parse.podman_version(said)
         self._api = parse.api_version(self._client.api_version)
 
     @contextlib.contextmanager
@@ -151,7 +153,7 @@ class DockerEngine:
     # -- containers
 
     def create_container(self, config: ContainerConfig, labels: dict[str, str], bind_sources: dict[str, str]) -> str:
-        body = arguments_of.create_container(config, labels, bind_sources, self._api)
+        body = arguments_of.create_container(config, labels, bind_sources, self._api, self._podman)
         with self._asking(f"container {config.name}"):
             # Not create_container_from_config: python3-docker of Debian 12 (5.0.3) knows no platform there.
             wanted = {"name": config.name, **({"platform": config.platform} if config.platform else {})}

@@ -12,9 +12,9 @@ API version history.
 from __future__ import annotations
 
 import math
-import re
 import typing as t
 
+from .._access.names import is_cdi_name
 from .._errors import EngineError
 from .._group.config import (
     STAGED,
@@ -30,11 +30,22 @@ from .._group.config import (
 
 Body = dict[str, t.Any]
 Api = tuple[int, int]
-_CDI_NAME = re.compile(r"[A-Za-z][\w.-]*/[A-Za-z][\w.-]*=[\w.:-]+")
+
+PODMAN_CDI = (5, 4)
+"""First Podman whose Docker-compatible API honours a request with the driver cdi (pkg/api/handlers/compat)."""
 
 
-def create_container(config: ContainerConfig, labels: dict[str, str], bind_sources: dict[str, str], api: Api) -> Body:
-    """The body of POST /containers/create. Networks beyond the first may need `later_networks`."""
+def create_container(
+    config: ContainerConfig,
+    labels: dict[str, str],
+    bind_sources: dict[str, str],
+    api: Api,
+    podman: Api | None = None,
+) -> Body:
+    """The body of POST /containers/create. Networks beyond the first may need `later_networks`.
+
+    podman: version of the Podman that answers at Docker's socket, None for Docker itself.
+    """
     where = f"container {config.name}"
     if config.image.startswith("build:"):
         raise EngineError(f"image {config.image!r} was not resolved to a reference", path=where)
@@ -45,7 +56,7 @@ def create_container(config: ContainerConfig, labels: dict[str, str], bind_sourc
         "Tty": config.tty,
         "OpenStdin": config.stdin_open,
         "StopTimeout": math.ceil(config.stop_grace_period),
-        "HostConfig": _host_config(config, bind_sources, api, where),
+        "HostConfig": _host_config(config, bind_sources, api, podman, where),
     }
     body["Cmd"] = None if config.command is None else list(config.command)
     body["Entrypoint"] = None if config.entrypoint is None else list(config.entrypoint)
@@ -108,7 +119,9 @@ def import_changes(labels: dict[str, str]) -> list[str]:
     return [f'LABEL "{key}"="{value.translate(quoted)}"' for key, value in sorted(labels.items())]
 
 
-def _host_config(config: ContainerConfig, bind_sources: dict[str, str], api: Api, where: str) -> Body:
+def _host_config(
+    config: ContainerConfig, bind_sources: dict[str, str], api: Api, podman: Api | None, where: str
+) -> Body:
     if config.annotations and api < (1, 43):
         raise EngineError("annotations need Docker 24 (API 1.43)", path=f"{where}: annotations")
     body: Body = {
@@ -121,11 +134,11 @@ def _host_config(config: ContainerConfig, bind_sources: dict[str, str], api: Api
         if config.log_driver or config.log_options
         else None,
         "Annotations": dict(config.annotations),
-        "Runtime": config.runtime,
+        "Runtime": config.runtime or (config.gpu.runtime if config.gpu else ""),
         **_storage(config, bind_sources, api, where),
         **_security(config),
         **_limits(config),
-        **_devices(config, api, where),
+        **_devices(config, api, podman, where),
     }
     return _filled(body)
 
@@ -216,15 +229,15 @@ def _limits(config: ContainerConfig) -> Body:
     }
 
 
-def _devices(config: ContainerConfig, api: Api, where: str) -> Body:
-    named = tuple(device for device in config.devices if _CDI_NAME.fullmatch(device))
+def _devices(config: ContainerConfig, api: Api, podman: Api | None, where: str) -> Body:
+    named = [device for device in config.devices if is_cdi_name(device)]
     if named:
-        _need_cdi(api, f"{where}: devices")
-    requests = [{"Driver": "cdi", "DeviceIDs": list(named)}] if named else []
+        _need_cdi(api, podman, f"{where}: devices")
+    requests = [{"Driver": "cdi", "DeviceIDs": named}] if named else []
     return {
         "Devices": [_device(device) for device in config.devices if device not in named],
         "DeviceCgroupRules": list(config.device_cgroup_rules),
-        "DeviceRequests": requests + gpu_requests(config.gpu, api, f"{where}: gpu"),
+        "DeviceRequests": requests + gpu_requests(config.gpu, api, f"{where}: gpu", podman),
     }
 
 
@@ -234,13 +247,17 @@ def _device(text: str) -> Body:
     return {"PathOnHost": host, "PathInContainer": target or host, "CgroupPermissions": permissions or "rwm"}
 
 
-def gpu_requests(gpu: GpuRequest | None, api: Api, path: str) -> list[Body]:
+def gpu_requests(gpu: GpuRequest | None, api: Api, path: str, podman: Api | None = None) -> list[Body]:
     """DeviceRequests for a GPU. With mode explicit the devices and mounts stand in the configuration itself."""
     if gpu is None or gpu.mode in ("none", "explicit"):
         return []
     if gpu.mode == "cdi" and gpu.cdi_devices:
-        _need_cdi(api, path)
+        _need_cdi(api, podman, path)
         return [{"Driver": "cdi", "DeviceIDs": list(gpu.cdi_devices)}]
+    if gpu.mode == "nvidia-runtime" and podman is not None:
+        raise _dropped(podman, path)
+    if gpu.mode == "nvidia-runtime" and gpu.runtime:
+        return []
     if gpu.mode == "nvidia-runtime":
         capabilities = ["gpu", *(name for name in gpu.capabilities if name != "gpu")]
         request: Body = {"Driver": "", "Capabilities": [capabilities]}
@@ -250,9 +267,20 @@ def gpu_requests(gpu: GpuRequest | None, api: Api, path: str) -> list[Body]:
     raise EngineError(f"GPU access {gpu.mode!r} without what Docker needs for it", path=path)
 
 
-def _need_cdi(api: Api, path: str) -> None:
-    if api < (1, 44):
+def _need_cdi(api: Api, podman: Api | None, path: str) -> None:
+    if podman is not None:
+        if podman < PODMAN_CDI:
+            raise _dropped(podman, path)
+    elif api < (1, 44):
         raise EngineError("CDI devices need Docker 25 (API 1.44)", path=path, mend="Update Docker, or use Podman.")
+
+
+def _dropped(podman: Api, path: str) -> EngineError:
+    return EngineError(
+        f"Docker's socket is answered by Podman {podman[0]}.{podman[1]}, which ignores this request for a GPU in silence",
+        path=path,
+        mend="Set container_engine: podman for this host, so that Podman is talked to itself.",
+    )
 
 
 def _health(healthcheck: Healthcheck | None, api: Api) -> Body | None:

@@ -88,3 +88,12 @@ def api_version(text: str) -> tuple[int, int]:
     """``1.41`` → (1, 41)."""
     major, _dot, minor = text.partition(".")
     return int(major), int(minor or 0)
+
+
+def podman_version(answer: dict[str, t.Any]) -> tuple[int, int] | None:
+    """From GET /version: the version of a Podman that answers in Docker's place, None for Docker."""
+    for component in answer.get("Components") or ():
+        if component.get("Name") == "Podman Engine":
+            found = re.match(r"(\d+)\.(\d+)", component.get("Version") or "")
+            return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+    return None

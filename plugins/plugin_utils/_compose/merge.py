@@ -14,6 +14,7 @@ import typing as t
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 
+from ...module_utils._access.names import is_cdi_name
 from .mounts import MountError, parse_volume
 from .spec import Mark, Path
 
@@ -168,6 +169,8 @@ def _volume_target(entry: str | Data) -> Hashable | None:
 def _device_target(entry: str | Data) -> Hashable | None:
     if isinstance(entry, dict):
         return entry.get("target") or entry.get("source")
+    if is_cdi_name(entry):
+        return entry
     parts = entry.split(":")
     return parts[1] if len(parts) > 1 else parts[0]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable
 
+from ...module_utils._access.names import is_cdi_name
 from . import command, mounts, ports
 from .build import normalize_build
 from .context import Context, Data, is_empty
@@ -102,6 +103,9 @@ def _volume(entry: str | Data, context: Context) -> list[Data]:
 def _device(entry: str | Data, context: Context) -> list[Data]:
     if isinstance(entry, dict):
         return [{"target": entry["source"], "permissions": "rwm", **entry}]
+    if is_cdi_name(entry):
+        # A name may hold colons: nvidia.com/gpu=0:1 is a MIG slice.
+        return [{"source": entry, "target": entry, "permissions": "rwm"}]
     parts = entry.split(":")
     if len(parts) > 3 or not all(parts):
         raise mounts.MountError(f"{entry!r} is not a device", "Write source[:target[:permissions]].")

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...module_utils._access.display import DisplayPlan
-from ...module_utils._access.plan import AccessPlan
+from ...module_utils._access.plan import AccessPlan, named_devices
 from ...module_utils._errors import InputError
 from ...module_utils._group.config import ContainerConfig, Mount, Port, SecretFile, Service
 from .._nearest import did_you_mean
@@ -179,7 +179,11 @@ def _mounts(placement: Placement, name: str, context: Context, files: Files) -> 
 def _with_access(content: Mapping[str, t.Any], context: Context) -> dict[str, t.Any]:
     """The lists that the plans of GPU and display add to."""
     access = context.access
-    devices = [entry if isinstance(entry, str) else _device(entry) for entry in content.get("devices") or ()]
+    entries = content.get("devices") or ()
+    # What is asked for by a CDI name stands in the access plan, as far as the engine resolves it.
+    named = named_devices(entries)
+    plain = [entry for entry in entries if (entry if isinstance(entry, str) else entry["source"]) not in named]
+    devices = [entry if isinstance(entry, str) else _device(entry) for entry in plain]
     return {
         "devices": _once(devices, access.devices),
         "group_add": _once([str(entry) for entry in content.get("group_add") or ()], access.group_add),

@@ -40,10 +40,28 @@ def plan_gpu(placement: Placement, service: str, facts: GpuHost, taken: Mapping[
     taken: bytes by uuid that services planned before this one declared, on any host.
     """
     wish = placement.extensions(service).gpu
-    if wish is None:
-        return NO_GPU
+    where = placement.where("services", service)
     engine = facts.engines.get(placement.host.engine) or EngineFacts(name=placement.host.engine)
-    return access.plan_access(facts, engine, wish, placement.where("services", service), taken)
+    content = placement.services[service]
+    _check_requests(content, where)
+    plan = access.plan_access(facts, engine, wish, where, taken) if wish is not None else NO_GPU
+    named = access.named_devices(content.get("devices") or ())
+    if not named:
+        return plan
+    return access.with_named_devices(plan, facts, engine, named, placement.where("services", service, "devices"))
+
+
+def _check_requests(content: Mapping[str, t.Any], where: str) -> None:
+    """Requests for devices that are no GPU: nothing here answers them, and silence would look like an answer."""
+    resources = (content.get("deploy") or {}).get("resources") or {}
+    for request in (resources.get("reservations") or {}).get("devices") or ():
+        capabilities = request.get("capabilities") or ()
+        if "gpu" not in capabilities:
+            raise InputError(
+                f"a request for devices without the capability gpu: {', '.join(map(str, capabilities)) or 'none'}",
+                f"{where}.deploy.resources.reservations.devices",
+                "Add gpu to its capabilities (npu beside it gives the NPUs, too), or take the request out.",
+            )
 
 
 def summary(placement: Placement, service: str, plan: access.AccessPlan) -> dict[str, t.Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...module_utils._access.choose import declared_by, identities
 from ...module_utils._errors import InputError
 from ...module_utils._gpu.model import GpuDevice, GpuHost
 from ...module_utils._units import human
@@ -59,29 +60,30 @@ def taken(claims: list[Claim]) -> dict[str, int]:
 
 
 def budgets(hosts: list[Host], facts: Mapping[str, GpuHost], claims: list[Claim]) -> list[Budget]:
-    """All GPUs of the hosts that have facts; one GPU seen by several hosts is one budget.
+    """All GPUs of the hosts that have facts; one GPU seen by several hosts, or stacks of a host, is one budget.
 
     foreign = max(0, used − declared): what our own containers declared is not counted twice, so a
     second run does not refuse itself.
     """
     seen: dict[str, list[tuple[Host, GpuHost]]] = {}
     for host in hosts:
-        for device in facts[host.name].devices if host.name in facts else ():
-            entries = seen.setdefault(device.uuid, []) if device.uuid else []
-            if (host, facts[host.name]) not in entries:
-                entries.append((host, facts[host.name]))
+        if host.name in facts:
+            for uuid in dict.fromkeys(identities(facts[host.name]).values()):
+                seen.setdefault(uuid, []).append((host, facts[host.name]))
     return [_budget(uuid, entries, claims) for uuid, entries in seen.items()]
 
 
 def _budget(uuid: str, entries: list[tuple[Host, GpuHost]], claims: list[Claim]) -> Budget:
-    devices = [device for _host, facts in entries for device in facts.devices if device.uuid == uuid]
+    devices = [
+        device for _host, facts in entries for device in facts.devices if identities(facts).get(device.uuid) == uuid
+    ]
     total = max(device.memory_bytes or 0 for device in devices)
     used = max(_used(device) for device in devices)
     declared: dict[str, int] = {}
     for host, facts in entries:
         for name, engine in facts.engines.items():
             # Hosts that share an engine see the same containers: counted once for each engine.
-            declared[engine.id or f"{host.machine} {name}"] = engine.declared.get(uuid, 0)
+            declared[engine.id or f"{host.machine} {name}"] = declared_by(engine, identities(facts)).get(uuid, 0)
     return Budget(
         uuid=uuid,
         name=devices[0].name,
