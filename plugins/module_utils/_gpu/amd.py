@@ -47,13 +47,12 @@ class Entry:
     @property
     def bus_id(self) -> str:
         known = [each.bus_id for each in (self.card, self.node, self.agent) if each is not None and each.bus_id]
-        return known[0] if known else ""
+        return next((bus for bus in known if ":" in bus), known[0] if known else "")
 
     @property
     def device(self) -> str:
-        return next(
-            (each.device for each in (self.card, self.node, self.agent) if each is not None and each.device), ""
-        )
+        known = [each.device for each in (self.card, self.node, self.agent) if each is not None and each.device]
+        return known[0] if known else ""
 
     @property
     def architecture(self) -> str:
@@ -64,7 +63,7 @@ def entries(cards: tuple[Card, ...], nodes: tuple[KfdNode, ...], agents: tuple[A
     """Every GPU once: those that ROCm counts in its order, then the other cards in PCI order."""
     counted = [_of_node(number, node, nodes, cards, agents) for number, node in enumerate(nodes)]
     if not nodes:
-        counted = [_of_agent(number, agent, cards) for number, agent in enumerate(agents)]
+        counted = [_of_agent(number, agent, agents, cards) for number, agent in enumerate(agents)]
     used = [entry.card for entry in counted]
     rest = [Entry(card, render=card.render) for card in cards if card not in used]
     return (*counted, *rest)
@@ -74,8 +73,7 @@ def _of_node(
     number: int, node: KfdNode, nodes: tuple[KfdNode, ...], cards: tuple[Card, ...], agents: tuple[Agent, ...]
 ) -> Entry:
     same = [each for each in nodes if node.bus_id and each.bus_id == node.bus_id]
-    card = next((card for card in cards if node.bus_id and card.bus_id == node.bus_id), None)
-    card = card or next((card for card in cards if node.render and card.render == node.render), None)
+    card = _card_of(node, cards, len(nodes))
     agent = next((agent for agent in agents if agent.node == node.number), None)
     agent = agent or next((agent for agent in agents if agent.uuid and agent.uuid == node.uuid), None)
     part = same.index(node) if len(same) > 1 else None
@@ -84,11 +82,23 @@ def _of_node(
     return Entry(card, node, agent, number, part, render)
 
 
-def _of_agent(number: int, agent: Agent, cards: tuple[Card, ...]) -> Entry:
-    card = next((card for card in cards if agent.bus_id and card.bus_id == agent.bus_id), None)
-    if card is None and not agent.bus_id and number < len(cards):
-        card = cards[number]
+def _of_agent(number: int, agent: Agent, agents: tuple[Agent, ...], cards: tuple[Card, ...]) -> Entry:
+    card = _card_of(agent, cards, len(agents))
     return Entry(card, None, agent, number, render=card.render if card else "")
+
+
+def _card_of(gpu: KfdNode | Agent, cards: tuple[Card, ...], count: int) -> Card | None:
+    """A GPU's card by address, else by render node, else by chip: a snapshot may not show a card's address."""
+    render = gpu.render if isinstance(gpu, KfdNode) else ""
+    by_bus = [card for card in cards if gpu.bus_id and card.bus_id == gpu.bus_id]
+    by_render = [card for card in cards if render and card.render == render]
+    vague = [card for card in cards if ":" not in card.bus_id or not gpu.bus_id]
+    by_chip = [card for card in vague if gpu.device and card.device == gpu.device]
+    alone = vague if count == len(cards) == 1 else []
+    for found in (by_bus, by_render, by_chip if len(by_chip) == 1 else [], alone):
+        if found:
+            return found[0]
+    return None
 
 
 def device(view: HostView, stack: str, entry: Entry) -> GpuDevice:
