@@ -28,7 +28,7 @@ BY_CHIP = {"brcm,2711-v3d": "VI", "brcm,2712-v3d": "VII", "brcm,7268-v3d": "VI",
 
 
 def detect(view: HostView) -> Detected:
-    known = [card for driver in RENDERERS for card in view.cards if card.driver == driver] or _by_node(view)
+    known = [card for driver in RENDERERS for card in view.cards if card.driver == driver] or by_node(view)
     if not known:
         return _without_driver(view) if view.platform == "raspberry-pi" else Detected()
     card = known[0]
@@ -67,7 +67,7 @@ def _device(view: HostView, card: Card, nodes: tuple[DeviceNode, ...], ready: bo
     )
 
 
-def _by_node(view: HostView) -> list[Card]:
+def by_node(view: HostView) -> list[Card]:
     """A Pi of which sysfs was not recorded: its only render node is its GPU's."""
     reader = view.reader
     names = [name for name in reader.directory("/dev/dri") or () if RENDER.fullmatch(name)]
@@ -118,4 +118,5 @@ def _compatible(view: HostView, card: Card) -> str:
 
 
 def _model(view: HostView) -> str:
-    return device_tree(view.reader, "model") or "this board"
+    told = re.search(r"^Model\s*: (Raspberry Pi.*)$", view.reader.file("/proc/cpuinfo") or "", re.M)
+    return device_tree(view.reader, "model") or (told.group(1).strip() if told else "Raspberry Pi")

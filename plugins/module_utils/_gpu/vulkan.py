@@ -56,16 +56,25 @@ def detect(view: HostView) -> Detected:
     drivers, opinion = icd.installed(view.reader), vulkaninfo.ask(view.reader)
     if view.platform == "wsl2":
         return _wsl(drivers, opinion)
-    cards = [card for card in view.cards if _is_meant(view, card, drivers, opinion)]
+    there = view.cards or _of_board(view)
+    cards = [card for card in there if _is_meant(view, card, drivers, opinion)]
     usable = given(view, tuple(cards))
     if usable:
         return _stack(view, usable, drivers, opinion)
     if not cards and opinion is not None and opinion.hardware:
         return _told(view, opinion)
     nodes = _nodes(view)
-    if nodes and not view.cards:
+    if nodes and not there:
         return _unknown(nodes[0].path, drivers)
     return Detected(None, tuple(_nothing(view, drivers, opinion)))
+
+
+def _of_board(view: HostView) -> tuple[Card, ...]:
+    if view.platform != "raspberry-pi":
+        return ()
+    from .videocore import by_node
+
+    return tuple(by_node(view))
 
 
 def _is_meant(view: HostView, card: Card, drivers: dict[str, str], opinion: Opinion | None) -> bool:
