@@ -73,7 +73,9 @@ def read_files(
         there = {f"{directory}/{name}" for name in reader.directory(directory) or ()}
         coming = {path for path in changes if path.rpartition("/")[0] == directory}
         for path in sorted(there | coming):
-            if path.endswith((".json", ".yaml")) and changes.get(path, "") is not None:
+            if path.endswith(".yml"):
+                files.append(SpecFile(path, problems=(_ignored(path),)))
+            elif path.endswith((".json", ".yaml")) and changes.get(path, "") is not None:
                 files.append(judge(reader, path, changes[path] if path in changes else reader.file(path), limit))
     return files
 
@@ -95,6 +97,11 @@ def judge(reader: Reader, path: str, text: str | None, limit: str | None) -> Spe
         found.append(_problem("cdi-unreadable", message, shown, path, spec.kind, limit))
     gone = stale(reader, spec)
     return SpecFile(path, text or "", spec, bool(found), gone is not None, (*found, *((gone,) if gone else ())))
+
+
+def _ignored(path: str) -> Finding:
+    text = f"{path} is not read by any engine: CDI takes *.yaml and *.json"
+    return finding("cdi-ignored", text, path, path.rpartition("/")[2], path=path, new=f"{path[:-3]}yaml")
 
 
 def _problem(code: str, message: str, evidence: str, path: str, kind: str, limit: str | None) -> Finding:
