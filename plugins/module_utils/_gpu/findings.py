@@ -89,7 +89,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "cdi-refresh-missing": (
         INFO,
-        "Upgrade nvidia-container-toolkit to 1.18 or newer and enable nvidia-cdi-refresh.path, or write the CDI spec again after each update of the driver.",
+        "Upgrade nvidia-container-toolkit to {version} or newer and enable nvidia-cdi-refresh.path, or write the CDI spec again after each update of the driver.",
     ),
     "oci-hook-conflict": (WARNING, "Remove {path}: with CDI the hook acts a second time and containers fail to start."),
     "nvml-failed": (ERROR, "Run `nvidia-smi` by hand and compare the driver's and the library's version."),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 from .findings import Finding, finding
-from .probe import Reader
+from .probe import DOCKER_INFO, Reader
 from .view import HostView
 
 PROGRAM = "nvidia-ctk"
@@ -33,11 +33,12 @@ UNITS = tuple(
 )
 
 FEATURES = (
-    # (since, what, needed under WSL2)
-    ((1, 12, 0), "CDI specs", False),
-    ((1, 13, 0), "CDI specs under WSL2", True),
-    ((1, 14, 0), "the device «all»", False),
-    ((1, 15, 0), "devices by UUID", False),
+    # (since, what, only there: `linux` or `wsl`)
+    ((1, 12, 0), "CDI specs", "linux"),
+    ((1, 13, 0), "CDI specs under WSL2", "wsl"),
+    ((1, 14, 0), "the device «all»", ""),
+    # Under WSL2 a spec has no other device than «all».
+    ((1, 15, 0), "devices by UUID", "linux"),
 )
 REFRESH, WSL_REFRESH = (1, 18, 0), (1, 19, 1)
 
@@ -49,15 +50,20 @@ def look(view: HostView) -> list[Finding]:
     program = reader.program(PROGRAM)
     if program is None and not specs:
         # Under WSL2 containers get the GPU without it, too: /dev/dxg and one directory.
-        return [] if wsl or reader.program("nvidia-container-runtime") else [_missing()]
+        return [] if wsl or _has_runtime(reader) else [_missing()]
     version, probe, evidence = installed(reader)
-    found = [] if version is None else _too_old(version, probe, evidence, wsl, _has_unit(reader))
+    found = [] if version is None else _too_old(version, probe, evidence, wsl)
     if specs:
         found += _conflicts(reader, specs)
-        if program is not None and not found and not _has_unit(reader) and reader.directory("/run/systemd/system"):
-            text = f"Nothing renews {specs[0]} after an update of the driver"
-            found.append(finding("cdi-refresh-missing", text, UNITS[0], evidence=f"{UNITS[0]}: no such file"))
+        if program is not None and not found and reader.directory("/run/systemd/system"):
+            found += _not_renewed(reader, specs[0], version, wsl)
     return found
+
+
+def _has_runtime(reader: Reader) -> bool:
+    """The toolkit's older half, as a program or as Docker names it."""
+    told = reader.known(DOCKER_INFO)
+    return reader.program("nvidia-container-runtime") is not None or (told is not None and '"nvidia"' in told.stdout)
 
 
 def installed(reader: Reader) -> tuple[tuple[int, int, int] | None, str, str]:
@@ -95,30 +101,32 @@ def _missing() -> Finding:
     )
 
 
-def _too_old(version: tuple[int, int, int], probe: str, evidence: str, wsl: bool, unit: bool) -> list[Finding]:
-    lacking = [(since, what) for since, what, only_wsl in FEATURES if version < since and (wsl or not only_wsl)]
-    if wsl:
-        # Its spec has one device, so names by UUID are not missed.
-        lacking = [(since, what) for since, what in lacking if what != "devices by UUID"]
-        if unit and version < WSL_REFRESH:
-            lacking.append((WSL_REFRESH, "nvidia-cdi-refresh under WSL2"))
+def _too_old(version: tuple[int, int, int], probe: str, evidence: str, wsl: bool) -> list[Finding]:
+    lacking = [
+        (since, what) for since, what, where in FEATURES if version < since and where in ("", "wsl" if wsl else "linux")
+    ]
     if not lacking:
         return []
     shown = ", ".join(f"{what} ({_text(since)})" for since, what in lacking)
     text = f"The NVIDIA container toolkit {_text(version)} lacks {shown}"
-    return [
-        finding(
-            "toolkit-too-old", text, probe, evidence=evidence, version=_text(max(since for since, _what in lacking))
-        )
-    ]
+    return [finding("toolkit-too-old", text, probe, evidence=evidence, version=_text(lacking[-1][0]))]
+
+
+def _not_renewed(reader: Reader, spec: str, version: tuple[int, int, int] | None, wsl: bool) -> list[Finding]:
+    """A spec that goes stale with the next update of the driver. The service comes with the toolkit."""
+    since = WSL_REFRESH if wsl else REFRESH
+    if version is None:
+        works, evidence = any(reader.exists(path) for path in UNITS), f"{UNITS[0]}: no such file"
+    else:
+        works, evidence = version >= since, f"nvidia-ctk {_text(version)}"
+    if works:
+        return []
+    text = f"Nothing renews {spec} after an update of the driver"
+    return [finding("cdi-refresh-missing", text, UNITS[0], evidence=evidence, version=_text(since))]
 
 
 def _text(version: tuple[int, int, int]) -> str:
     return ".".join(str(part) for part in version)
-
-
-def _has_unit(reader: Reader) -> bool:
-    return any(reader.exists(path) for path in UNITS)
 
 
 def _conflicts(reader: Reader, specs: list[str]) -> list[Finding]:
