@@ -96,7 +96,7 @@ class Answer:
     libraries: tuple[Library, ...] = ()
     user: str = ""
     groups: str = ""
-    """Numbers, space-separated, sorted."""
+    """Numbers, the user's own group included, space-separated and sorted."""
     first_user: str = ""
     """User of the container's first process, of the workload as a rule; empty where that cannot be seen."""
     first_groups: str = ""
@@ -110,6 +110,15 @@ class Answer:
 
 NO_DEVICE_NODE = "it is no device node"
 """What both programs say of a path that is something else."""
+
+_LIBRARIES = {
+    "cuda": "libcuda.so.1",
+    "vulkan": "libvulkan.so.1",
+    "hip": "libamdhip64.so",
+    "hsa": "libhsa-runtime64.so.1",
+    "level-zero": "libze_loader.so.1",
+}
+"""What is meant where a library crashed or hung before it was named."""
 
 _VULKAN_KINDS = ("integrated", "discrete", "virtual", "cpu", "other")
 
@@ -160,7 +169,7 @@ def _python_library(api: str, said: dict[str, t.Any]) -> Library:
     devices = said.get("devices")
     return Library(
         api,
-        plain(said.get("probe")) or api,
+        plain(said.get("probe")) or _LIBRARIES.get(api, api),
         # One that crashed or hung was there.
         said.get("there") is not False,
         tuple(_device(entry) for entry in devices if isinstance(entry, dict)) if isinstance(devices, list) else (),

@@ -58,13 +58,18 @@ def from_shell(output: str) -> Answer | None:
         "sh",
         tuple(nodes),
         tuple(entry for entry in libraries if entry.there),
-        (status.get(("self", "Uid:"), "").split() or [""])[0],
-        _sorted(status.get(("self", "Groups:"), "")),
-        (status.get(("1", "Uid:"), "").split() or [""])[0],
-        _sorted(status.get(("1", "Groups:"), "")),
+        *_who(status, "self"),
+        *_who(status, "1"),
         environment,
         musl,
     )
+
+
+def _who(status: dict[tuple[str, str], str], process: str) -> tuple[str, str]:
+    """User and groups of a process. Lines of /proc/PID/status name the real, effective, saved and file system's id."""
+    user, group = (status.get((process, key), "").split() for key in ("Uid:", "Gid:"))
+    groups = {*group[1:2], *status.get((process, "Groups:"), "").split()}
+    return "".join(user[1:2]), " ".join(sorted(groups, key=lambda word: (len(word), word)))
 
 
 def _shell_node(state: str, path: str, listed: str, error: str) -> list[Node]:
@@ -143,10 +148,6 @@ _READERS: dict[str, t.Callable[[str], tuple[Device, ...]]] = {
     "rocminfo": _rocminfo,
     "vulkaninfo": _vulkaninfo,
 }
-
-
-def _sorted(groups: str) -> str:
-    return " ".join(sorted(groups.split(), key=lambda word: (len(word), word)))
 
 
 def _number_of(text: str) -> int | None:

@@ -116,7 +116,7 @@ def judge(promise: GpuPromise, answer: Answer) -> Seen:
     devices = _hardware(deciding)
     opened = tuple(node.path for node in answer.nodes if node.opened)
     findings = _refusals(promise, answer, deciding) if not devices else _fewer(promise, answer, deciding, devices)
-    findings += _nodes(promise, answer, enough=bool(devices) and 0 < promise.count <= len(devices))
+    findings += _nodes(promise, answer, enough=_is_enough(promise, devices))
     if not deciding:
         findings += _missing(promise, answer, bool(opened))
     findings += _torch(promise, answer)
@@ -131,6 +131,11 @@ def judge(promise: GpuPromise, answer: Answer) -> Seen:
         findings[0].message if findings else "nothing in it can be asked for a GPU, and it was promised no device node"
     )
     return replace(unverified(reason, *(findings or (not_verified(reason, answer.asked_by),))), torch=torch)
+
+
+def _is_enough(promise: GpuPromise, devices: tuple[Device, ...]) -> bool:
+    """All GPUs that it was given were seen; where nobody promised nodes by name, any GPU is enough to need none."""
+    return bool(devices) and (not promise.nodes or 0 < promise.count <= len(devices))
 
 
 def hung(promise: GpuPromise, probe: str, seconds: float) -> Seen:
@@ -244,11 +249,12 @@ def _named(device: Device) -> str:
 
 def _nodes(promise: GpuPromise, answer: Answer, enough: bool) -> list[Finding]:
     """Nodes that cannot be used. `enough`: all GPUs were seen all the same, so it is a remark."""
-    found = [_node(node, answer) for node in answer.nodes if not node.opened]
+    there = [node for node in answer.nodes if promise.nodes or node.mode]
+    found = [_node(node, answer) for node in there if not node.opened]
     if answer.nodes_hung:
         shown = ", ".join(promise.nodes) or "its device nodes"
         found.append(finding("gpu-probe-hung", f"opening {shown} does not come back", shown, "open did not return"))
-    elif not answer.nodes and answer.asked_by in ("python3", "sh") and not _deciding(promise, answer):
+    elif not there and answer.asked_by in ("python3", "sh") and not _deciding(promise, answer):
         found += _none_there(promise)
     # A command that is run in a container does not always get the groups that its first process has.
     other_groups = bool(answer.first_user) and answer.groups != answer.first_groups
@@ -275,9 +281,7 @@ def _node(node: Node, answer: Answer) -> Finding:
             path=node.path,
         )
     if node.number == errno.EACCES:
-        who = f"uid {answer.user}" + (
-            f" with the groups {answer.groups}" if answer.groups else " without further groups"
-        )
+        who = f"uid {answer.user} with the groups {answer.groups}"
         message = f"{node.path} cannot be opened by {who}: {node.error}; its {shown}"
         return finding("gpu-node-unopenable", message, node.path, evidence, way=_way_in(node))
     if node.number == errno.EPERM:

@@ -84,7 +84,7 @@ said="$1"; shift
 echo "gpu-probe|1"
 for process in self 1; do
   while read -r key value; do
-    case "$key" in Uid:|Groups:) echo "status|$process|$key|$value" ;; esac
+    case "$key" in Uid:|Gid:|Groups:) echo "status|$process|$key|$value" ;; esac
   done 2>/dev/null </proc/$process/status
 done
 for pattern in "$@"; do

@@ -128,10 +128,11 @@ def cuda_device(library, index):
     device, size, said = ctypes.c_int(), ctypes.c_size_t(), ctypes.create_string_buffer(256)
     library.cuDeviceGet(ctypes.byref(device), index)
     library.cuDeviceGetName(said, 256, device)
-    getattr(library, "cuDeviceTotalMem_v2", library.cuDeviceTotalMem)(ctypes.byref(size), device)
+    if hasattr(library, "cuDeviceTotalMem_v2"):
+        library.cuDeviceTotalMem_v2(ctypes.byref(size), device)
     # The newer call names a MIG slice, the older one the GPU it is cut from (CUDA driver API, cuDeviceGetUuid_v2).
     uuids = [cuda_uuid(library, call, device) for call in ("cuDeviceGetUuid_v2", "cuDeviceGetUuid")]
-    return {"name": text(said), "memory_bytes": size.value, "uuid": uuids[0] or uuids[1], "parent": uuids[1]}
+    return {"name": text(said), "memory_bytes": size.value or None, "uuid": uuids[0] or uuids[1], "parent": uuids[1]}
 
 
 def cuda_uuid(library, call, device):
@@ -278,7 +279,8 @@ def torch(seen):
 def status(process):
     with open("/proc/%s/status" % process) as stream:
         values = dict(line.split(":", 1) for line in stream if ":" in line)
-    return [values["Uid"].split()[1], " ".join(sorted(values["Groups"].split(), key=int))]
+    groups = {values["Gid"].split()[1], *values["Groups"].split()}
+    return [values["Uid"].split()[1], " ".join(sorted(groups, key=int))]
 
 
 def who(process):
