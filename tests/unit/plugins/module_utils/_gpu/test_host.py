@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +29,22 @@ def test_rank_does_not_depend_on_the_order_of_detection(order):
         stack("broken-inside", ready=False, integrated=True),
         Stack("cpu", True, ""),
     ]
-    assert list(rank([best_first[number] for number in order])) == best_first
+    ranked = rank([best_first[number] for number in order])
+    assert [stack.name for stack in ranked] == [stack.name for stack in best_first]
+    assert all(stack.rank for stack in ranked)
+
+
+def test_a_stack_is_ranked_by_the_gpus_that_work_and_among_them_by_the_discrete_ones():
+    inside = GpuDevice("a", "v", "inside", memory_bytes=64, integrated=True)
+    card = GpuDevice("a", "v", "card", memory_bytes=16)
+    broken = dataclasses.replace(card, ready=False)
+    both, lame = Stack("both", True, "", (inside, card)), Stack("lame", True, "", (inside, broken))
+    ranked = rank([lame, stack("small", memory=8), both])
+    assert [(each.name, each.rank.split(", ")[2:]) for each in ranked] == [
+        ("both", ["discrete", "16 B"]),
+        ("small", ["discrete", "8 B"]),
+        ("lame", ["integrated", "64 B"]),
+    ]
 
 
 def test_host_survives_its_json_form():
@@ -48,14 +65,17 @@ def pci(bus, vendor, kind, driver):
 @pytest.mark.parametrize(
     ("vendor", "kind", "driver", "codes"),
     [
-        ("0x1002", "0x030000", "amdgpu", ["gpu-not-used"]),
-        ("0x8086", "0x038000", "xe", ["gpu-not-used"]),
+        ("0x1002", "0x030000", "amdgpu", ["kfd-missing", "render-node-missing"]),
+        ("0x1002", "0x030000", "radeon", ["radeon-in-use"]),
+        ("0x1002", "0x030000", "", ["amdgpu-not-bound"]),
+        ("0x1002", "0x120000", "", ["amdgpu-not-bound"]),
+        ("0x8086", "0x038000", "xe", ["render-node-missing"]),
         ("0x1002", "0x030000", "vfio-pci", ["gpu-passed-through"]),
         ("0x10de", "0x030000", "vfio-pci", ["gpu-passed-through"]),
         ("0x1a03", "0x030000", "ast", []),
         ("0x10de", "0x040300", "snd_hda_intel", []),
         ("0x8086", "0x120000", "intel_vpu", []),
-        ("0x10de", "0x030000", "nouveau", ["nouveau-in-use"]),
+        ("0x10de", "0x030000", "nouveau", ["nouveau-in-use", "render-node-missing"]),
         ("0x10de", "0x030000", "", ["driver-missing"]),
     ],
 )
