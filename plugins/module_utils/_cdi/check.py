@@ -17,6 +17,7 @@ from .._access.cdi_file import CdiSpec, parse
 from .._gpu.findings import Finding, finding
 from .._gpu.probe import Reader
 from . import kinds
+from .form import parse as read_text
 from .versions import number
 
 
@@ -32,6 +33,8 @@ class SpecFile:
     """Some engine does not know its version and drops it."""
     stale: bool = False
     """Something of this host that it names is gone: a container with it does not start."""
+    unclear: bool = False
+    """It may not be read, or is YAML beyond what is understood here: engines may well read it."""
     problems: tuple[Finding, ...] = ()
 
     @property
@@ -86,7 +89,7 @@ def judge(reader: Reader, path: str, text: str | None, limit: str | None) -> Spe
         spec = parse(path, text)
     except ValueError as error:
         wrong = _problem("cdi-unreadable", f"{path}: {error}; engines drop the file", str(error), path, "", limit)
-        return SpecFile(path, text or "", problems=(wrong,))
+        return SpecFile(path, text or "", unclear=_is_unclear(path, text), problems=(wrong,))
     found = []
     shown = f"cdiVersion: {spec.version}"
     if limit is not None and spec.number > number(limit):
@@ -95,8 +98,19 @@ def judge(reader: Reader, path: str, text: str | None, limit: str | None) -> Spe
     if spec.below_its_features:
         message = f"{path} says version {spec.version} and uses what came with {spec.minimum}; most engines drop it"
         found.append(_problem("cdi-unreadable", message, shown, path, spec.kind, limit))
-    gone = stale(reader, spec)
-    return SpecFile(path, text or "", spec, bool(found), gone is not None, (*found, *((gone,) if gone else ())))
+    too_new, gone = bool(found), stale(reader, spec)
+    found += [gone] if gone else []
+    return SpecFile(path, text or "", spec, too_new, gone is not None, problems=tuple(found))
+
+
+def _is_unclear(path: str, text: str | None) -> bool:
+    if text is None or not path.endswith(".yaml"):
+        return text is None
+    try:
+        read_text(text, path)
+    except ValueError:
+        return True
+    return False
 
 
 def _ignored(path: str) -> Finding:

@@ -59,11 +59,12 @@ def in_the_way(files: t.Sequence[SpecFile], planned: SpecFile) -> list[SpecFile]
     """Files of others because of which engines would not take the names from ours."""
     others = [file for file in files if not file.ours and file.kind == planned.kind and file.path != planned.path]
     wanted = {kinds.qualified(planned.kind, name) for name in planned.names}
+    later = files[[file.path for file in files].index(planned.path) :]
     found = [
-        # We cannot read it; should an engine, its names and ours would cancel each other out.
+        # Should an engine be able to read it, its names would cancel ours or hide them.
         file
         for file in files
-        if file.spec is None and not file.ours and file.directory == planned.directory and planned.kind in file.text
+        if file.unclear and planned.kind in file.text and (file.directory == planned.directory or file in later)
     ]
     for seen in (others, [file for file in others if not file.too_new]):
         own = [file for file in files if file is planned or file in seen]
