@@ -214,6 +214,32 @@ gpu:
     access:
       description: Per engine and ready stack, how a container gets all GPUs of the stack (mode, CDI names, devices, mounts, environment).
       type: dict
+    displays:
+      description:
+        - Display servers that containers could draw on by C(x-display), the likeliest first.
+        - No cookie is among it; C(authority) is the file that has it.
+      type: list
+      elements: dict
+      contains:
+        kind:
+          description: V(x11), V(wayland) or V(wslg).
+          type: str
+        name:
+          description: V(:0) or V(wayland-0).
+          type: str
+        socket:
+          description: Path of its socket.
+          type: str
+        uid:
+          description: Whose session it is; null where that is not known.
+          type: int
+        authority:
+          description: For V(x11) the likeliest file with its cookie, or nothing.
+          type: str
+        more:
+          description: For V(wslg) its other sockets.
+          type: list
+          elements: str
     findings:
       description: What detection has to say.
       type: list

@@ -45,6 +45,8 @@ class Process:
     """``uid[:gid]`` or a name; empty: the image's."""
     userns: str = ""
     """`userns_mode`, e.g. ``keep-id``."""
+    confined_root: bool = False
+    """Without the capability DAC_OVERRIDE, so that root may open only what its mode allows."""
     gpu: GpuRequest | None = None
     """How it gets its GPU; None: it asked for none."""
 
@@ -123,6 +125,8 @@ def _not_admitted(display: Display, engine: EngineFacts, process: Process) -> st
         if process.userns.startswith("keep-id") or uid in (None, 0):
             return ""
         return f"{text}, and uid {uid} of a rootless container is another one: write userns_mode: keep-id or user: '0'"
+    if uid == 0 and process.confined_root and display.uid:
+        return f"{text}, and the container's root lacks DAC_OVERRIDE: write user: '{display.uid}'"
     if uid in (None, 0, display.uid) or display.uid is None:
         return ""
     return f"{text}, and the container runs as uid {uid}: write user: '{display.uid}'"

@@ -21,8 +21,9 @@ SESSIONS = "/run/user"
 """systemd-logind and elogind make a directory for each user with a session."""
 
 _NOBODY = 65534
-_COOKIES_OF_SESSIONS = re.compile(r"Xauthority|\.mutter-Xwaylandauth\..+|xauth_.+")
-"""In a session's directory: GNOME's Xwayland (mutter), KWin's and SDDM's (sddm issue 1621); `Xauthority` is a custom."""
+_COOKIES_OF_SESSIONS = re.compile(r"Xauthority|\.mutter-Xwaylandauth\..+|xauth_.+|lyxauth")
+"""In a session's directory: GNOME's Xwayland (mutter), KWin's and SDDM's (sddm issue 1621), ly's; `Xauthority` is a
+custom."""
 
 
 class User(t.NamedTuple):
@@ -154,6 +155,7 @@ def authorities(reader: Reader, number: str, owner: int | None) -> tuple[str, ..
     managed = reader.directory("/run/lightdm") or ()
     paths += [f"/run/lightdm/{user.name}/xauthority" for user in users if user.name in managed]
     paths += _matching(reader, "/tmp", r"xauth_.+")
+    paths += [f"{folder}/Xauthority" for folder in _matching(reader, "/tmp", r"xvfb-run\..+")]
     paths += [f"{user.home}/.Xauthority" for user in users]
     # The servers' own copies, which root can read.
     paths += [f"/run/lightdm/root/:{number}", f"/run/lxdm/lxdm-:{number}.auth"]

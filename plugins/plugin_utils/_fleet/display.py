@@ -5,10 +5,24 @@
 
 from __future__ import annotations
 
+import typing as t
+from collections.abc import Mapping
+
 from ...module_utils._access.display import DisplayPlan, Process, plan_display
 from ...module_utils._access.plan import AccessPlan
 from ...module_utils._gpu.model import EngineFacts, GpuHost
 from .placement import Placement
+
+_CAPABILITIES = ("cap_drop", "cap_add")
+
+
+def _lacks_override(content: Mapping[str, t.Any]) -> bool:
+    """Whether root in the container is without DAC_OVERRIDE, which engines give unless told otherwise."""
+    dropped, added = (
+        {str(name).upper().removeprefix("CAP_") for name in content.get(key) or ()} for key in _CAPABILITIES
+    )
+    every = {"ALL", "DAC_OVERRIDE"}
+    return bool(dropped & every) and not added & every
 
 
 def plan_service(placement: Placement, service: str, access: AccessPlan, facts: GpuHost) -> DisplayPlan:
@@ -20,6 +34,7 @@ def plan_service(placement: Placement, service: str, access: AccessPlan, facts: 
     process = Process(
         user=str(content.get("user") or ""),
         userns=content.get("userns_mode") or "",
+        confined_root=_lacks_override(content),
         gpu=access.gpu if extensions.gpu is not None else None,
     )
     engine = facts.engines.get(placement.host.engine) or EngineFacts(name=placement.host.engine)

@@ -168,6 +168,7 @@ def test_candidates_in_order() -> None:
         "/run/lightdm/max/xauthority",
         "/run/lightdm/ann/xauthority",
         "/tmp/xauth_x",
+        "/tmp/xvfb-run.x/Xauthority",
         "/home/max/.Xauthority",
         "/home/ann/.Xauthority",
         "/root/.Xauthority",
