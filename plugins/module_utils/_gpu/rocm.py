@@ -92,14 +92,14 @@ def _problem(view: HostView, entry: Entry, opinion: Opinion) -> Finding | None:
     """The first thing that keeps this GPU from being used, None where nothing does."""
     label = _label(entry)
     counted = entry.node is not None or entry.agent is not None
-    kfd = device_node(view.reader, KFD)
-    if view.platform == "container" and kfd is None:
+    driven = counted or entry.card is None or entry.card.driver == "amdgpu"
+    if view.platform == "container" and view.reader.node(KFD) is None:
         text = f"The outer host has an AMD GPU; this container was not given {KFD}"
-        return finding("gpu-not-in-container", text, KFD, f"{label} in sysfs, no {KFD}")
-    if entry.card is not None and entry.card.driver != "amdgpu" and not counted:
+        return finding("gpu-not-in-container", text, KFD, f"no {KFD}, and a card of AMD's in sysfs")
+    if entry.card is not None and not driven:
         return _not_bound(entry.card, label)
-    if kfd is None:
-        return _no_kfd(view, label)
+    if view.reader.node(KFD) is None:
+        return _no_kfd(view)
     refused = _refused(view, KFD)
     if refused is not None:
         return refused
@@ -108,7 +108,7 @@ def _problem(view: HostView, entry: Entry, opinion: Opinion) -> Finding | None:
         text = f"KFD does not offer the {label} for compute"
         shown = f"{TOPOLOGIES[0]} has no GPU node for it{said}"
         return finding("kfd-without-gpu", text, TOPOLOGIES[0], shown)
-    if not entry.render or device_node(view.reader, entry.render) is None:
+    if not entry.render or view.reader.node(entry.render) is None:
         return _no_render_node(view, entry, label)
     return _refused(view, entry.render)
 
@@ -121,12 +121,13 @@ def _not_bound(card: Card, label: str) -> Finding:
     return finding("amdgpu-not-bound", f"The {label} is not driven by amdgpu ({shown})", where, shown)
 
 
-def _no_kfd(view: HostView, label: str) -> Finding:
+def _no_kfd(view: HostView) -> Finding:
     nodes = next((base for base in TOPOLOGIES if view.reader.directory(base)), "")
     why = (
         f"the kernel has KFD ({nodes}), its node was not made" if nodes else "the kernel shows no KFD in /sys/class/kfd"
     )
-    return finding("kfd-missing", f"{KFD} is not there, so the {label} computes nothing", KFD, f"no {KFD}; {why}")
+    text = f"{KFD} is not there, so ROCm cannot use this host's AMD GPUs"
+    return finding("kfd-missing", text, KFD, f"no {KFD}; {why}")
 
 
 def _no_render_node(view: HostView, entry: Entry, label: str) -> Finding:
