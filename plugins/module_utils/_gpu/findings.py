@@ -232,7 +232,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "x11-no-cookie": (
         INFO,
-        "Log in to the desktop session, or name the cookie's file in XAUTHORITY; start a server of your own with -auth FILE.",
+        "Log in to the desktop session, or link ~/.Xauthority to the cookie's file; start a server of your own with -auth FILE.",
     ),
     "snapshot-damaged": (WARNING, "Record the snapshot again with the `record` option of gpu_facts."),
     "engine-not-running": (INFO, "Start it if this host is to use it, for example `systemctl enable --now {engine}`."),

@@ -186,7 +186,7 @@ def cookie_file(number: str, reader: Reader) -> bytes:
     ]
     raise InputError(
         f"the X server :{number} refuses ({refusal}); {', '.join(looked) or 'no cookie file was found'}",
-        mend="Connect as root or as the user of that session; a cookie file in an unusual place is named by XAUTHORITY.",
+        mend="Connect as root or as the user of that session; a cookie file in an unusual place is found through a link at ~/.Xauthority.",
     )
 
 

@@ -191,7 +191,7 @@ def test_a_server_that_has_another_cookie(machine: t.Callable[..., Server], tmp_
         read()
     assert str(caught.value) == (
         f"the X server :7 refuses (Authorization required); no cookie that it accepts in {file}. "
-        "Connect as root or as the user of that session; a cookie file in an unusual place is named by XAUTHORITY."
+        "Connect as root or as the user of that session; a cookie file in an unusual place is found through a link at ~/.Xauthority."
     )
 
 
