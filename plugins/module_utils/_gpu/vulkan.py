@@ -50,6 +50,10 @@ SOC_VENDORS = {
 """Kernel driver → vendor id in Vulkan (Vulkan registry, «VkVendorId» and PCI), vendor, name; no PCI ids are there."""
 
 
+EXPLAINED = ("/dev/kfd", "/dev/nvidiactl")
+"""Nodes of stacks that know the GPU behind a render node by their own tools."""
+
+
 def detect(view: HostView) -> Detected:
     if view.platform in ("macos", "wsl1"):
         return Detected()
@@ -64,7 +68,7 @@ def detect(view: HostView) -> Detected:
     if not cards and opinion is not None and opinion.hardware:
         return _told(view, opinion)
     nodes = _nodes(view)
-    if nodes and not there:
+    if nodes and not there and not any(map(view.reader.node, EXPLAINED)):
         return _unknown(nodes[0].path, drivers)
     return Detected(None, tuple(_nothing(view, drivers, opinion)))
 
@@ -79,8 +83,8 @@ def _of_board(view: HostView) -> tuple[Card, ...]:
 
 def _is_meant(view: HostView, card: Card, drivers: dict[str, str], opinion: Opinion | None) -> bool:
     """Whether Mesa has a Vulkan driver for a card as it is driven now."""
-    if not icd.names(card):
-        return False
+    if not icd.names(card) or (not card.render and card.vendor in (NVIDIA, AMD, INTEL)):
+        return False  # of a card without a render node its vendor's own stack speaks
     # A virtual GPU without Venus has nothing behind it but a rasteriser; the stack `venus` says so.
     return not card.virtual or _has_venus(view, card, drivers, opinion)
 

@@ -65,7 +65,7 @@ def pci(bus, vendor, kind, driver):
 @pytest.mark.parametrize(
     ("vendor", "kind", "driver", "codes"),
     [
-        ("0x1002", "0x030000", "amdgpu", ["kfd-missing", "render-node-missing"]),
+        ("0x1002", "0x030000", "amdgpu", ["kfd-missing"]),
         ("0x1002", "0x030000", "radeon", ["radeon-in-use"]),
         ("0x1002", "0x030000", "", ["amdgpu-not-bound"]),
         ("0x1002", "0x120000", "", ["amdgpu-not-bound"]),
@@ -73,9 +73,18 @@ def pci(bus, vendor, kind, driver):
         ("0x1002", "0x030000", "vfio-pci", ["gpu-passed-through"]),
         ("0x10de", "0x030000", "vfio-pci", ["gpu-passed-through"]),
         ("0x1a03", "0x030000", "ast", []),
+        ("0x1a03", "0x030000", "", []),
+        ("0x1414", "0x030200", "dxgkrnl", []),
+        ("0x15ad", "0x030000", "vmwgfx", ["vulkan-unsupported"]),
+        ("0x1ed5", "0x030000", "mtgpu", ["gpu-not-used"]),
+        ("0x1ed5", "0x030000", "", ["gpu-not-used"]),
+        ("", "0x030000", "", ["gpu-not-used"]),
+        ("0x1af4", "0x030000", "virtio-pci", ["venus-not-offered"]),
+        ("0x8086", "0x030000", "", ["gpu-driver-missing"]),
+        ("0x8086", "0x030000", "gma500", ["gpu-too-old"]),
         ("0x10de", "0x040300", "snd_hda_intel", []),
         ("0x8086", "0x120000", "intel_vpu", []),
-        ("0x10de", "0x030000", "nouveau", ["nouveau-in-use", "render-node-missing"]),
+        ("0x10de", "0x030000", "nouveau", ["nouveau-in-use"]),
         ("0x10de", "0x030000", "", ["driver-missing"]),
     ],
 )
@@ -83,6 +92,14 @@ def test_no_card_is_passed_over_in_silence(vendor, kind, driver, codes):
     host = describe(ReplayReader(pci("0000:01:00.0", vendor, kind, driver)))
     assert [found.code for found in host.findings] == codes
     assert host.best == "cpu"
+
+
+def test_what_two_stacks_say_of_one_node_is_said_once():
+    from .test_fixtures import SNAPSHOTS
+
+    host = describe(ReplayReader(SNAPSHOTS["intel-no-permission"]))
+    assert [(stack.name, stack.ready) for stack in host.stacks] == [("intel", False), ("vulkan", False), ("cpu", True)]
+    assert [found.code for found in host.findings] == ["no-permission"]
 
 
 def test_a_card_seen_on_the_bus_and_in_drm_is_one():
