@@ -120,7 +120,8 @@ def _check(view: HostView, cards: tuple[Card, ...], answer: Answer) -> Detected:
             finding("nvidia-smi-crashed", answer.crashed, "NVML", evidence=f"CUDA works: {answer.evidence}")
         )
     if ready:
-        reason = f"driver {answer.driver or 'of unknown version'} answers for {len(ready)} of {len(devices)} GPUs ({answer.source})"
+        driver = answer.driver or ready[0].driver or "of unknown version"
+        reason = f"driver {driver} answers for {len(ready)} of {len(devices)} GPUs ({answer.source})"
     else:
         reason = findings[0].message if findings else "the driver knows no GPU"
     return Detected(Stack(NAME, bool(ready), reason, tuple(devices)), tuple(findings))
@@ -142,7 +143,7 @@ def _completed(view: HostView, answer: Answer) -> list[GpuDevice]:
     if view.platform == "container" and answer.source == GPUS:
         # procfs shows the outer host's GPUs; this container has those whose nodes it was given.
         given = [device for device in devices if None not in _gpu_nodes(view.reader, [device])]
-        return given or devices
+        return [dataclasses.replace(device, index=index) for index, device in enumerate(given)] or devices
     return devices
 
 

@@ -102,7 +102,8 @@ def _refused(data: dict[str, t.Any]) -> Answer:
     number = integer(number)
     problem = PROBLEMS.get(999 if number is None else number, "nvml-failed")
     evidence = f"error {number}" if number is not None else f"error {data['error']!r}"
-    return Answer("NVML", problem=problem, message=f"NVML says {words or number}", evidence=evidence)
+    message = f"{'The driver is silent' if problem == 'driver-silent' else 'NVML says'}: {words or number}"
+    return Answer("NVML", problem=problem, message=message, evidence=evidence)
 
 
 def _nvml_device(entry: dict[str, t.Any], index: int, stack: str, driver: str) -> GpuDevice:

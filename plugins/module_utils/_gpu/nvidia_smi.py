@@ -59,7 +59,8 @@ def from_smi(result: CommandResult, stack: str, listing: t.Callable[[], CommandR
     gpus = [] if log is None else log.findall("gpu")
     if not gpus:
         return _refused(source, result)
-    driver = _value(log, "driver_version")
+    # R610 renamed what it prints; the new tag is a guess from its banner («KMD Version»).
+    driver = _value(log, "driver_version") or _value(log, "kmd_version")
     devices, lost, unified = [], [], []
     for index, gpu in enumerate(gpus):
         if "GPU is lost" in "".join(gpu.itertext()):
