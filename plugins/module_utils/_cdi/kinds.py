@@ -28,7 +28,7 @@ ALL = "all"
 """The device of every kind that stands for all of its devices together."""
 
 PREFIX = "gpu-fleet-"
-"""Files of ours begin with it; a spec in any other file belongs to somebody else."""
+"""Names of our files begin with it."""
 
 
 class Tool(t.NamedTuple):
@@ -63,8 +63,11 @@ def file_name(kind: str) -> str:
 
 
 def is_ours(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    return name.startswith(PREFIX) and name.endswith(".json")
+    """Whether a file is one that `cdi_spec` writes: by its whole name, for anybody may take the prefix."""
+    return path.rpartition("/")[2] in _OURS
+
+
+_OURS = frozenset(map(file_name, KINDS.values()))
 
 
 def qualified(kind: str, name: str) -> str:

@@ -112,11 +112,11 @@ def test_create_change_remove_with_check_mode_and_second_runs(machine):
         assert not machine.call(check=check)["changed"]
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
 
-    machine.tool("nvidia-ctk", stand_ins.nvidia(node="/dev/zero"))
-    assert machine.call(check=True)["changed"] and "/dev/zero" not in path.read_text()
+    machine.tool("nvidia-ctk", stand_ins.nvidia(mount="/etc/hosts"))
+    assert machine.call(check=True)["changed"] and "/etc/hosts" not in path.read_text()
     changed = machine.call(backup=True)
-    assert changed["changed"] and "/dev/zero" in path.read_text()
-    assert "/dev/null" in pathlib.Path(changed["backup_files"][0]).read_text()
+    assert changed["changed"] and "/etc/hosts" in path.read_text()
+    assert "/etc/hostname" in pathlib.Path(changed["backup_files"][0]).read_text()
     assert changed["diff"][0]["before"] != changed["diff"][0]["after"] == path.read_text()
     assert machine.call()["changed"] is False
 
