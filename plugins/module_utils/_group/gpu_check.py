@@ -9,15 +9,14 @@ right vendor; where nothing can be asked, the nodes that could be opened are the
 
 from __future__ import annotations
 
-import errno
 import typing as t
 from dataclasses import dataclass, replace
 
 from .._gpu.findings import ERROR, WARNING, Finding, finding
 from .config import GpuPromise, to_dict
-from .gpu_answer import NO_DEVICE_NODE, Answer, Device, Library, Node, bare_uuid
+from .gpu_answer import Answer, Device, Library, bare_uuid
+from .gpu_nodes import judge_nodes
 from .gpu_probe import family
-from .gpu_probe import nodes as asked_for
 
 SEEN, NOT_SEEN, NOT_VERIFIED = "seen", "not seen", "not verified"
 
@@ -34,8 +33,6 @@ _HIDING = (
     "GPU_DEVICE_ORDINAL",
     "ZE_AFFINITY_MASK",
 )
-_UNMAPPED = 65534
-"""How an id that a user namespace does not have is shown (user_namespaces(7))."""
 
 # cuda.h, CUresult; hipErrorNoDevice is the same number (hip_runtime_api.h).
 _NO_DEVICE, _DRIVER_MISMATCH, _COMPAT = 100, 803, 804
@@ -116,12 +113,13 @@ def judge(promise: GpuPromise, answer: Answer) -> Seen:
     devices = _hardware(deciding)
     opened = tuple(node.path for node in answer.nodes if node.opened)
     findings = _refusals(promise, answer, deciding) if not devices else _fewer(promise, answer, deciding, devices)
-    findings += _nodes(promise, answer, enough=_is_enough(promise, devices))
+    named = deciding is not None or _torch_sees(answer)
+    findings += judge_nodes(promise, answer, _is_enough(promise, devices), seen_otherwise=named)
     if not deciding:
         findings += _missing(promise, answer, bool(opened))
     findings += _torch(promise, answer)
     torch = _torch_words(answer)
-    by_torch = not devices and answer.torch is not None and answer.torch.available is True
+    by_torch = not devices and _torch_sees(answer)
     if any(entry.level == ERROR for entry in findings):
         return _allowed(promise, Seen(NOT_SEEN, devices=devices, nodes=opened, findings=tuple(findings), torch=torch))
     if devices or opened or by_torch:
@@ -247,59 +245,6 @@ def _named(device: Device) -> str:
     return f"{device.name} ({device.full_uuid})" if device.uuid else device.name
 
 
-def _nodes(promise: GpuPromise, answer: Answer, enough: bool) -> list[Finding]:
-    """Nodes that cannot be used. `enough`: all GPUs were seen all the same, so it is a remark."""
-    there = [node for node in answer.nodes if promise.nodes or node.mode]
-    found = [_node(node, answer) for node in there if not node.opened]
-    if answer.nodes_hung:
-        shown = ", ".join(promise.nodes) or "its device nodes"
-        found.append(finding("gpu-probe-hung", f"opening {shown} does not come back", shown, "open did not return"))
-    elif not there and answer.asked_by in ("python3", "sh") and not _deciding(promise, answer):
-        found += _none_there(promise)
-    # A command that is run in a container does not always get the groups that its first process has.
-    other_groups = bool(answer.first_user) and answer.groups != answer.first_groups
-    return [
-        replace(entry, level=WARNING) if enough or (other_groups and entry.code == "gpu-node-unopenable") else entry
-        for entry in found
-    ]
-
-
-def _none_there(promise: GpuPromise) -> list[Finding]:
-    patterns = ", ".join(asked_for(promise))
-    return [finding("gpu-not-seen", f"it has no {patterns}", patterns, "no such node")] if patterns else []
-
-
-def _node(node: Node, answer: Answer) -> Finding:
-    shown = f"mode {node.mode}, uid {node.uid}, gid {node.gid}" if node.mode else ""
-    evidence = ", ".join(part for part in (f"{node.path}: {node.error}", shown) if part)
-    if not node.mode or node.error == NO_DEVICE_NODE:
-        return finding(
-            "gpu-node-missing",
-            f"the container has no device node {node.path}: {node.error}",
-            node.path,
-            evidence,
-            path=node.path,
-        )
-    if node.number == errno.EACCES:
-        who = f"uid {answer.user} with the groups {answer.groups}"
-        message = f"{node.path} cannot be opened by {who}: {node.error}; its {shown}"
-        return finding("gpu-node-unopenable", message, node.path, evidence, way=_way_in(node))
-    if node.number == errno.EPERM:
-        return finding(
-            "gpu-node-refused", f"{node.path} may not be opened: {node.error} ({shown})", node.path, evidence
-        )
-    return finding("gpu-node-dead", f"{node.path} cannot be used: {node.error} ({shown})", node.path, evidence)
-
-
-def _way_in(node: Node) -> str:
-    """How the container's user comes to may open a node."""
-    if node.gid == _UNMAPPED:
-        return "`group_add: [keep-groups]` in the service (rootless Podman with crun), and its user in the node's group"
-    if node.gid and int(node.mode or "0", 8) & 0o060 == 0o060:
-        return f'`group_add: ["{node.gid}"]` in the service, the numeric group of the node'
-    return f'a udev rule on the host that gives the node a group and mode 0660, or `user: "{node.uid}"` in the service'
-
-
 def _missing(promise: GpuPromise, answer: Answer, opened: bool) -> list[Finding]:
     """The image has no library of the stack. NVIDIA's comes from the host, so there it is an error."""
     if answer.asked_by != "python3":
@@ -309,11 +254,16 @@ def _missing(promise: GpuPromise, answer: Answer, opened: bool) -> list[Finding]
     if library is None:
         return []
     if family(promise.stack) != "nvidia":
-        if answer.torch is not None and answer.torch.available:
+        if _torch_sees(answer):
             return []
         way = f"If it is to use the GPU by it, put {library.probe} into the image"
         message = f"the image has no {library.probe}: nothing in it could name the GPU"
-        return [replace(finding("gpu-library-missing", message, library.probe, library.error, way=way), level=WARNING)]
+        return [
+            replace(
+                finding("gpu-library-missing", message, library.probe, library.error or "it cannot be loaded", way=way),
+                level=WARNING,
+            )
+        ]
     capabilities = answer.environment.get("NVIDIA_DRIVER_CAPABILITIES", "")
     graphics_only = capabilities and not {"all", "compute"} & set(capabilities.split(","))
     if library.lies_at:
@@ -323,7 +273,7 @@ def _missing(promise: GpuPromise, answer: Answer, opened: bool) -> list[Finding]
     else:
         message = f"the driver's {library.probe} is not in the container"
         way = "Write the CDI spec again (nvidia-ctk cdi generate), or register the nvidia runtime, then make the container anew"
-    found = finding("gpu-library-missing", message, library.probe, library.error, way=way)
+    found = finding("gpu-library-missing", message, library.probe, library.error or "it cannot be loaded", way=way)
     # musl loads nothing that was made for the other C library, so there the nodes have to do.
     return [replace(found, level=WARNING) if (answer.musl or graphics_only) and opened else found]
 
@@ -337,6 +287,10 @@ def _torch(promise: GpuPromise, answer: Answer) -> list[Finding]:
     what = "it was built for the CPU" if not torch.built_for else f"it was built for {torch.built_for}"
     message = f"torch {torch.version} in the image does not use this GPU: {what}"
     return [finding("gpu-torch-cpu", message, "torch", _torch_words(answer), wanted=wanted)]
+
+
+def _torch_sees(answer: Answer) -> bool:
+    return answer.torch is not None and answer.torch.available is True
 
 
 def _torch_words(answer: Answer) -> str:
