@@ -20,10 +20,16 @@ CONTROL, UVM = "/dev/nvidiactl", "/dev/nvidia-uvm"
 
 
 def detect(view: HostView) -> Detected:
-    """A stack with its reason; called where there is a sign of an NVIDIA GPU. WSL2 and Jetson have their own files."""
-    if view.platform in ("wsl2", "wsl1", "jetson", "macos"):
+    """A stack with its reason; called where there is a sign of an NVIDIA GPU. WSL2 and a Jetson's own GPU have their files."""
+    if view.platform in ("wsl2", "wsl1", "macos"):
         return Detected()
     cards = view.cards_of(NVIDIA)
+    if view.platform == "jetson":
+        from .nvidia_tegra import discrete
+
+        cards = discrete(view, cards)
+        if not cards:
+            return Detected()
     loaded = kernel_version(view.reader) is not None or _node(view.reader, CONTROL) is not None
     refused = _refused(view, cards, loaded)
     if refused is not None:
@@ -33,6 +39,10 @@ def detect(view: HostView) -> Detected:
         from .nvidia_driver import without_tools
 
         answer = without_tools(view.reader, NAME)
+    if view.platform == "jetson":
+        from .nvidia_tegra import without_own
+
+        answer = dataclasses.replace(answer, devices=without_own(answer.devices))
     found = _explain(view, cards, answer, loaded) if answer.problem else _check(view, cards, answer)
     return dataclasses.replace(found, findings=(*found.findings, *_beside(view, found)))
 

@@ -99,6 +99,11 @@ def discrete(view: HostView, cards: tuple[Card, ...]) -> tuple[Card, ...]:
     return tuple(card for card in cards if card.driver == "nvidia" and card.bus_id not in own)
 
 
+def without_own(devices: tuple[GpuDevice, ...]) -> tuple[GpuDevice, ...]:
+    """What NVIDIA's tools list on a Jetson, without the integrated GPU."""
+    return tuple(device for device in devices if not INTEGRATED.search(device.name))
+
+
 def _problem(view: HostView, nodes: Nodes) -> Finding | None:
     if nodes.missing:
         listed = [
