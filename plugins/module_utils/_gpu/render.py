@@ -35,9 +35,9 @@ def check(view: HostView, card: Card, name: str) -> tuple[DeviceNode | None, Fin
             "/sys/class/drm",
             f"/sys/class/drm holds {names}",
         )
-    node = device_node(view.reader, card.render)
-    if node is None and not view.reader.exists(card.render):
-        names = ", ".join(view.reader.directory("/dev/dri") or ()) or "nothing"
+    node, there = device_node(view.reader, card.render), view.reader.directory("/dev/dri")
+    if node is None and (there is not None or not view.reader.exists(card.render)):
+        names = ", ".join(there or ()) or "nothing"
         text = f"{card.render} is not there for the {name}"
         return None, finding("render-node-missing", text, card.render, f"/dev/dri holds {names}")
     # A snapshot of which nobody recorded /dev speaks neither for nor against the node.
