@@ -15,12 +15,20 @@ import typing as t
 import docker
 import pytest
 
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.facts import gather
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.plan import AccessPlan
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker import DockerEngine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import GpuRequest
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe import HostReader
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import RecordingReader, ReplayReader
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import (
+    GpuRequest,
+    Mount,
+)
 
 from .conftest import IMAGE
-from .waiting import config
+from .deploy_system import ROOT
+from .waiting import config, output_of
 
 SPEC = pathlib.Path("/etc/cdi/gpu-fleet-test.json")
 NAME = "nvidia.com/gpu=all"
@@ -147,3 +155,76 @@ def test_docker_adapter(docker_with, name, gpu, settings):
     engine = docker_with(settings)
     given = gpu == BY_CDI and settings == CDI and numbers(engine.version) >= (25, 0)
     assert got(engine, name, gpu) == ("there" if given else "refused")
+
+
+# -- the whole way: what gpu_facts says of an engine, planned, carried out and looked at from inside
+
+HOST = ROOT / "tests/fixtures/hosts/nvidia-procfs-only.json"
+GID = 4711
+# What nvidia-ctk writes since 1.19: groups of the nodes, which need 0.7.0 and so a newer engine than Podman 4.3.
+NEWER = {
+    "cdiVersion": "0.7.0",
+    "kind": "nvidia.com/gpu",
+    "devices": [
+        {"name": "all", "containerEdits": {**CONTENT["devices"][0]["containerEdits"], "additionalGids": [GID]}}
+    ],
+    "containerEdits": {
+        "env": ["NVIDIA_VISIBLE_DEVICES=void"],
+        "mounts": [{"hostPath": "/etc/hostname", "containerPath": "/driver/version", "options": ["ro", "bind"]}],
+    },
+}
+READS = {"podman": (5, 1), "docker": (26, 1), "podman's socket": (5, 4)}
+"""First version of each that resolves a name of such a spec. Below it has to be carried out by ourselves."""
+
+
+def access_to(name: str, url: str) -> AccessPlan:
+    """The default access plan for a made-up NVIDIA host, with this machine's engine and its CDI specs as they are."""
+    reader = RecordingReader(HostReader())
+    gather(reader, [name], url)
+    seen, host = reader.snapshot(), json.loads(HOST.read_text())
+    host["commands"] = seen["commands"]
+    host["files"] |= {path: text for path, text in seen["files"].items() if "/cdi/" in path}
+    host["directories"] = {path: names for path, names in seen["directories"].items() if path.endswith("/cdi")}
+    # A host file that the spec names has to be there, or the spec counts as stale.
+    host["files"]["/etc/hostname"] = "x\n"
+    host["nodes"]["/dev/null"] = {"kind": "char", "major": 1, "minor": 3, "mode": "0666", "uid": 0, "gid": 0}
+    plan = gather(ReplayReader(host), [name], url)["access"][name]["nvidia"]
+    return AccessPlan(
+        GpuRequest(**{key: tuple(value) if isinstance(value, list) else value for key, value in plan["gpu"].items()}),
+        tuple(plan["devices"]),
+        tuple(Mount(**mount) for mount in plan["mounts"]),
+        plan["environment"],
+        tuple(plan["group_add"]),
+    )
+
+
+@pytest.mark.parametrize("way", ["podman", "podman's socket", "docker", "docker without cdi"])
+def test_a_cdi_device_arrives_with_all_that_belongs_to_it(request, name, way):
+    SPEC.write_text(json.dumps(NEWER))
+    if way == "podman":
+        engine, url = request.getfixturevalue("podman_engine"), ""
+    elif way == "podman's socket":
+        url = request.getfixturevalue("podman_service")
+        engine = DockerEngine(url)
+    else:
+        engine = request.getfixturevalue("docker_with")(CDI if way == "docker" else {})
+        url = engine._url
+    plan = access_to(engine.name, url)
+    reads = way in READS and numbers(engine.version) >= READS[way]
+    assert plan.gpu.mode == ("cdi" if reads else "explicit"), plan.gpu.reason
+
+    values = {key: getattr(plan, key) for key in ("gpu", "devices", "mounts", "environment", "group_add")}
+    engine.create_container(config(name, user="1000:1000", network_mode="none", **values), {}, {})
+    engine.start_container(name)
+    try:
+        assert output_of(engine, name, "sh", "-c", QUESTION) == "there"
+        assert output_of(engine, name, "cat", "/driver/version") == pathlib.Path("/etc/hostname").read_text().strip()
+        assert engine.run_in(name, ("sh", "-c", "echo >/driver/version"), 10)[0] != 0
+        # Of the container's own process: no engine shows CDI's edits of the environment to what `exec` starts.
+        environment = output_of(engine, name, "cat", "/proc/1/environ").split("\0")
+        assert "NVIDIA_VISIBLE_DEVICES=void" in environment
+        # Docker 26.1 loses the spec's own groups, and no engine gives them to `exec`: the plan asks for them as well.
+        assert str(GID) in output_of(engine, name, "grep", "Groups:", "/proc/1/status").split()
+        assert str(GID) in output_of(engine, name, "id", "-G").split()
+    finally:
+        engine.remove_container(name)

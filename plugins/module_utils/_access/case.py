@@ -82,7 +82,12 @@ class Case:
         given = [node for name in names for node in self.engine.cdi_nodes.get(name, ())]
         known = all(name in self.engine.cdi_nodes for name in names)
         nodes = tuple(path for path in self.nodes if path in given or not known)
-        return AccessPlan(request, environment=environment or {}, promise=self.promise(nodes))
+        return AccessPlan(
+            request,
+            environment=environment or {},
+            group_add=cdi_groups(self.engine, names),
+            promise=self.promise(nodes),
+        )
 
     def explicit(
         self,
@@ -149,6 +154,16 @@ class Case:
     def carried(self) -> frozenset[str]:
         """CDI names of the specs that came with the facts, because this host has an engine that cannot read them."""
         return frozenset(f"{kind}={name}" for kind, spec in self.host.cdi.items() for name in spec["devices"])
+
+
+def cdi_groups(engine: EngineFacts, names: t.Iterable[str]) -> tuple[str, ...]:
+    """Groups of CDI devices, asked for by ourselves as well.
+
+    Docker loses those of a spec until moby/moby#52579 (May 2026), and no engine gives them to what `exec` starts. In a
+    rootless container a gid of the host means nothing.
+    """
+    gids = {gid for name in names for gid in engine.cdi_groups.get(name, ())}
+    return () if engine.rootless else tuple(str(gid) for gid in sorted(gids))
 
 
 def is_here(engine: EngineFacts) -> bool:

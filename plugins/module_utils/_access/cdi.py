@@ -44,6 +44,8 @@ class Resolved:
     """``nvidia.com/gpu=all`` and the like, sorted."""
     nodes: dict[str, list[str]] = field(default_factory=dict)
     """Name → device nodes that a container gets under the path they have on the host."""
+    groups: dict[str, list[int]] = field(default_factory=dict)
+    """Name → gids that the spec adds."""
     findings: tuple[Finding, ...] = ()
 
 
@@ -69,7 +71,8 @@ def resolve(reader: Reader, engine: EngineFacts, read: tuple[list[CdiSpec], list
     else:
         names = engine.cdi_devices or tuple(owners)
     nodes = {name: nodes_of(*owners[name]) for name in names if name in owners}
-    return Resolved(tuple(sorted(names)), nodes, (*findings, *wrong, *conflicts))
+    groups = {name: gids for name in names if name in owners for gids in [groups_of(*owners[name])] if gids}
+    return Resolved(tuple(sorted(names)), nodes, groups, (*findings, *wrong, *conflicts))
 
 
 def newest_version(engine: EngineFacts) -> Version | None:
@@ -177,6 +180,12 @@ def nodes_of(spec: CdiSpec, name: str) -> list[str]:
     """Nodes that a container with this device has under the path they have on the host, in the spec's order."""
     entries = [node for edits in (spec.edits, spec.devices[name]) for node in edits.get("deviceNodes") or ()]
     return list(dict.fromkeys(node["path"] for node in entries if node.get("hostPath") in (None, "", node["path"])))
+
+
+def groups_of(spec: CdiSpec, name: str) -> list[int]:
+    """Gids that a container's process gets with this device, in order."""
+    gids = [gid for edits in (spec.edits, spec.devices[name]) for gid in edits.get("additionalGids") or ()]
+    return sorted({gid for gid in gids if gid})
 
 
 def rewrite(path: str, kind: str = "", limit: Version = (1, 1)) -> str:

@@ -35,7 +35,9 @@ def survey(
             if engine.cdi_dirs not in read:
                 read[engine.cdi_dirs] = read_specs(reader, engine.cdi_dirs)
             found = resolve(reader, engine, read[engine.cdi_dirs])
-            known[name] = dataclasses.replace(engine, cdi_devices=found.names, cdi_nodes=found.nodes)
+            known[name] = dataclasses.replace(
+                engine, cdi_devices=found.names, cdi_nodes=found.nodes, cdi_groups=found.groups
+            )
             findings += found.findings
     specs = read[directories][0]
     findings += [problem for engine in known.values() for problem in _unread(engine, bool(specs))]

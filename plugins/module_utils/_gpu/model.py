@@ -115,6 +115,8 @@ class EngineFacts:
     """CDI names that it can resolve, e.g. ``nvidia.com/gpu=all``."""
     cdi_nodes: dict[str, list[str]] = field(default_factory=dict)
     """CDI name → device nodes that a container gets by it under the path they have on the host, where that is known."""
+    cdi_groups: dict[str, list[int]] = field(default_factory=dict)
+    """CDI name → gids that its spec gives a container's process; names without any are left out."""
     runtimes: tuple[str, ...] = ()
     selinux: bool = False
     """Containers are confined by SELinux, which keeps device nodes from them."""

@@ -128,6 +128,17 @@ def test_additional_gids_break_ubuntus_podman():
     assert run({"/etc/cdi/a.json": spec("all", version="0.7.0")}, version="5.1.0") == (["all"], [])
 
 
+def test_groups_of_a_spec_are_known_by_name():
+    own = [
+        {"name": "0", "containerEdits": {"additionalGids": [104, 0]}},
+        {"name": "1", "containerEdits": {"env": ["A=b"]}},
+    ]
+    files = {"/etc/cdi/a.json": spec(version="0.7.0", devices=own), "/etc/cdi/b.json": spec("2", kind="a.com/b")}
+    reader = ReplayReader({"snapshot": 1, "files": files, "directories": {}})
+    facts = EngineFacts("docker", True, True, version="26.1.5", cdi_dirs=DIRS)
+    assert resolve(reader, facts).groups == {"nvidia.com/gpu=0": [104]}
+
+
 @pytest.mark.parametrize(
     ("version", "spec_version", "names"),
     [

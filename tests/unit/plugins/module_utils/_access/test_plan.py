@@ -214,6 +214,13 @@ def test_groups_for_nodes_that_not_everybody_may_open(mode, gid, rootless, group
     assert plan_access(facts, podman("all", rootless=rootless), GpuWish()).group_add == groups
 
 
+@pytest.mark.parametrize(("rootless", "groups"), [(False, ("44", "104")), (True, ())])
+def test_groups_of_a_cdi_device_are_asked_for_as_well(rootless, groups):
+    engine = docker("0", "1", "all", rootless=rootless, cdi_groups={"nvidia.com/gpu=all": [44, 104]})
+    plan = plan_access(TWO, engine, GpuWish())
+    assert (plan.gpu.mode, plan.group_add) == ("cdi", groups)
+
+
 def test_cpu_where_the_wish_allows_it_is_said():
     plan = plan_access(NOT_READY, podman(), GpuWish(stacks=("nvidia", "cpu")))
     assert (plan.gpu.stack, plan.gpu.mode, plan.cpu_fallback) == ("cpu", "none", True)
