@@ -18,7 +18,7 @@ from .._errors import InputError
 from .._gpu.model import EngineFacts, GpuHost, Stack
 from .._group.config import GpuRequest
 from . import nvidia, render
-from .case import AccessPlan, Case, GpuWish, check_capabilities, with_npus, with_permissions
+from .case import AccessPlan, Case, GpuWish, cdi_groups, check_capabilities, with_npus, with_permissions
 from .choose import TooFew, declared_by, identities, select_devices
 from .expand import NotExpandable, expand
 from .names import is_cdi_name
@@ -135,7 +135,8 @@ def with_named_devices(
     Raises InputError for a name that neither way gives.
     """
     resolved = [name for name in named if name in engine.cdi_devices]
-    plan = replace(plan, devices=(*plan.devices, *resolved))
+    groups = dict.fromkeys((*plan.group_add, *cdi_groups(engine, resolved)))
+    plan = replace(plan, devices=(*plan.devices, *resolved), group_add=tuple(groups))
     left = [name for name in named if name not in resolved]
     if not left:
         return plan
