@@ -36,7 +36,6 @@ WITHOUT_VULKAN = {
     "vc4-drm": "VideoCore IV",
     "lima": "Mali-400 and 450",
     "etnaviv": "Vivante",
-    "gma500": "PowerVR SGX",
     "vmwgfx": "VMware's virtual GPU",
 }
 """Kernel drivers of real or virtual GPUs for which Mesa has OpenGL and no Vulkan (docs.mesa3d.org, «drivers»)."""

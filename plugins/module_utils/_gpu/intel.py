@@ -13,6 +13,7 @@ import re
 
 from . import vulkaninfo
 from .findings import Finding, finding
+from .icd import OLDER
 from .intel_names import NPUS, is_integrated, name
 from .model import DeviceNode, GpuDevice, Stack
 from .probe import Reader
@@ -74,6 +75,9 @@ def _usable(view: HostView, card: Card) -> tuple[DeviceNode | None, Finding | No
     if card.driver not in DRIVERS:
         text = f"The {where} is driven by {card.driver}, which offers no rendering to containers"
         return None, finding("gpu-too-old", text, f"{card.base}/driver", f"driver {shown}")
+    if OLDER.fullmatch(card.device):
+        text = f"The {where} is of Gen6 or older, for which there is neither Vulkan nor OpenCL"
+        return None, finding("gpu-too-old", text, f"{card.base}/device", f"device {card.device}")
     return check(view, card, where)
 
 

@@ -272,10 +272,8 @@ def _nothing(view: HostView, drivers: dict[str, str], opinion: Opinion | None) -
     """Why there is no Vulkan: a GPU without such a driver, or a rasteriser and no GPU at all."""
     findings = []
     for card in given(view, view.cards):
-        # Of AMD's cards under the old driver radeon the stack `rocm` speaks.
-        why = icd.WITHOUT_VULKAN.get(card.driver, "") if card.vendor != AMD else ""
-        if card.vendor == INTEL and icd.OLDER.fullmatch(card.device):
-            why = "older than Gen7"
+        # Of their own cards the vendors' stacks speak.
+        why = icd.WITHOUT_VULKAN.get(card.driver, "") if card.vendor not in (AMD, INTEL) else ""
         if why:
             text = f"Mesa has no Vulkan driver for the {_label(view, card)} under {card.driver} ({why})"
             findings.append(finding("vulkan-unsupported", text, f"{card.base}/driver", f"driver {card.driver}"))
