@@ -11,20 +11,11 @@ useless before one.
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
 
 from .._access.cdi import rewrite
 from .._errors import FleetError
 from . import kinds
 from .check import SpecFile, owners
-
-
-@dataclass(frozen=True)
-class Decision:
-    path: str
-    """The file to write."""
-    refreshes: bool = False
-    """It is a tool's own file, unusable as it is. Our own file, where there is one, has to go: it would harm it."""
 
 
 def provider(files: t.Sequence[SpecFile], kind: str, devices: int) -> tuple[str, ...]:
@@ -35,28 +26,25 @@ def provider(files: t.Sequence[SpecFile], kind: str, devices: int) -> tuple[str,
     return tuple(sorted({file.path for file in given.values()})) if enough else ()
 
 
-def decide(files: t.Sequence[SpecFile], planned: SpecFile, refreshable: t.Collection[str] = ()) -> Decision:
-    """Where a spec goes of a kind that nobody else provides.
+def refreshable(files: t.Sequence[SpecFile], kind: str, names: t.Collection[str]) -> list[str]:
+    """Paths of unusable files of a kind that its tool may write anew, the one that counts most first. names: the tool's."""
+    return [file.path for file in reversed(files) if file.kind == kind and not file.usable and file.name in names]
 
-    files: all specs of the directories, in the engines' order. planned: our file as it would be, also among `files`.
-    refreshable: names of files that the tool at hand may write anew.
-    Raises FleetError where another's file would cancel or hide ours.
-    """
-    hindering = in_the_way(files, planned)
-    if not hindering:
-        return Decision(planned.path)
-    unusable = [file for file in hindering if not file.usable]
-    if len(hindering) == 1 and unusable and unusable[0].name in refreshable:
-        return Decision(unusable[0].path, refreshes=True)
-    file = (unusable or hindering)[0]
+
+def refusal(planned: SpecFile, hindering: t.Sequence[SpecFile]) -> FleetError:
+    """Why our file is not written among these of others."""
+    file = next((file for file in hindering if not file.usable), hindering[0])
     why = f" and cannot be used ({file.problems[0].message})" if file.problems else ""
     effect = "the names of both would be lost" if file.directory == planned.directory else "ours would be hidden"
     mend = file.problems[0].mend if file.problems else rewrite(file.path, file.kind)
-    raise FleetError(f"it names devices of {planned.kind}{why}; with {planned.path}, {effect}", file.path, mend)
+    return FleetError(f"it names devices of {planned.kind}{why}; with {planned.path}, {effect}", file.path, mend)
 
 
 def in_the_way(files: t.Sequence[SpecFile], planned: SpecFile) -> list[SpecFile]:
-    """Files of others because of which engines would not take the names from ours."""
+    """Files of others because of which engines would not take the names from ours, in the engines' order.
+
+    files: all specs of the directories; planned: our file as it would be, one of them.
+    """
     others = [file for file in files if not file.ours and file.kind == planned.kind and file.path != planned.path]
     wanted = {kinds.qualified(planned.kind, name) for name in planned.names}
     later = files[[file.path for file in files].index(planned.path) :]
@@ -75,7 +63,8 @@ def in_the_way(files: t.Sequence[SpecFile], planned: SpecFile) -> list[SpecFile]
                 # What is only too new serves the engines that read it, and ours the others.
                 continue
             found += _cancelling(own, name, planned) if owner is None else [owner]
-    return list({file.path: file for file in found}.values())
+    paths = {file.path for file in found}
+    return [file for file in files if file.path in paths]
 
 
 def _cancelling(files: t.Sequence[SpecFile], name: str, planned: SpecFile) -> list[SpecFile]:

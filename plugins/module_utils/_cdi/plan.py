@@ -16,8 +16,8 @@ from .._gpu.findings import Finding
 from .._gpu.model import GpuHost
 from .._gpu.probe import Reader
 from . import kinds
-from .check import SpecFile, judge, problems, read_files
-from .decide import decide, in_the_way, provider
+from .check import SpecFile, problems, read_files
+from .decide import in_the_way, provider, refreshable, refusal
 from .form import normal, parse, render, without_numbers
 from .own import own_spec, with_all
 from .tools import Run, ask, program_of
@@ -91,26 +91,23 @@ def plan_present(reader: Reader, host: GpuHost, wish: Wish, run: Run, scratch: s
         own = {file.path: None for file in files if file.path == own_path}
         return _provided(reader, wish, stack, given, {**gone, **own})
     spec, tool, warnings = _make(reader, host, stack, wish, run, scratch)
-    planned = _planned(reader, own_path, spec, wish, tool)
-    after = read_files(reader, wish.directories, wish.limit, {**gone, own_path: planned.text})
-    planned = next(file for file in after if file.path == own_path)
-    decision = decide(after, planned, _refreshable(stack, tool, wish))
+    # A tool's file is written anew only with the answer of that tool.
+    anew = refreshable(files, kind, kinds.TOOLS[stack].files) if wish.refresh and tool != "own" else []
+    path = _place(reader, wish, own_path, spec, tool, anew, gone)
     changes: dict[str, str | None] = {**gone}
-    if decision.refreshes:
-        planned = _planned(reader, decision.path, spec, wish, tool)
+    if path != own_path:
         changes.update({file.path: None for file in files if file.path == own_path})
-        _check_refreshed(reader, wish, {**changes, decision.path: planned.text}, decision.path)
-    if not _says_the_same(reader.file(decision.path), spec, decision.path):
-        changes[decision.path] = planned.text
+    if not _says_the_same(reader.file(path), spec, path):
+        changes[path] = render(spec, path)
     return Plan(
         changes,
         kind,
         stack,
-        decision.path,
+        path,
         tuple(kinds.qualified(kind, device["name"]) for device in spec["devices"]),
         spec["cdiVersion"],
         tool,
-        refreshes=decision.refreshes,
+        refreshes=path != own_path,
         warnings=tuple(warnings),
         problems=_after(reader, wish, changes),
     )
@@ -204,30 +201,37 @@ def _numbers(reader: Reader, path: str) -> tuple[int, int] | None:
     return None if node is None or node.major is None or node.minor is None else (node.major, node.minor)
 
 
-def _planned(reader: Reader, path: str, spec: Spec, wish: Wish, tool: str) -> SpecFile:
-    """The file as it would be; FleetError where it could not be used."""
-    planned = judge(reader, path, render(spec, path), wish.limit)
-    if not planned.usable:
-        problem = planned.problems[0]
+def _place(
+    reader: Reader,
+    wish: Wish,
+    own_path: str,
+    spec: Spec,
+    tool: str,
+    anew: list[str],
+    gone: dict[str, str | None],
+) -> str:
+    """The file to write: ours, or a tool's own that is in its way and unusable. FleetError where neither would do."""
+    own, hindering = _placed(reader, wish, own_path, spec, gone)
+    if not own.usable:
         maker = "the collection" if tool == "own" else tool
         raise FleetError(
-            f"the spec that {maker} made cannot be used: {problem.message}", path, "Nothing was written. Run gpu_facts."
+            f"the spec that {maker} made cannot be used: {own.problems[0].message}",
+            own_path,
+            "Nothing was written. Run gpu_facts and look at gpu.findings.",
         )
-    return planned
+    for path in (own_path, *anew):
+        if not _placed(reader, wish, path, spec, gone if path == own_path else {**gone, own_path: None})[1]:
+            return path
+    raise refusal(own, hindering)
 
 
-def _refreshable(stack: str, tool: str, wish: Wish) -> tuple[str, ...]:
-    """A tool's file is written anew only with the answer of that tool."""
-    return kinds.TOOLS[stack].files if wish.refresh and tool != "own" else ()
-
-
-def _check_refreshed(reader: Reader, wish: Wish, changes: dict[str, str | None], path: str) -> None:
-    after = read_files(reader, wish.directories, wish.limit, changes)
-    hindering = in_the_way(after, next(file for file in after if file.path == path))
-    if hindering:
-        file = hindering[0]
-        mend = file.problems[0].mend if file.problems else "Remove one of the two."
-        raise FleetError(f"with it, the names in {path} would be lost or hidden", file.path, mend)
+def _placed(
+    reader: Reader, wish: Wish, path: str, spec: Spec, gone: dict[str, str | None]
+) -> tuple[SpecFile, list[SpecFile]]:
+    """The file as it would be, and those of others that would be in its way."""
+    files = read_files(reader, wish.directories, wish.limit, {**gone, path: render(spec, path)})
+    placed = next(file for file in files if file.path == path)
+    return placed, in_the_way(files, placed)
 
 
 def _says_the_same(text: str | None, spec: Spec, path: str) -> bool:

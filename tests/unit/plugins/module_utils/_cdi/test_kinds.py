@@ -16,7 +16,9 @@ def test_every_kind_is_a_name_for_every_version(kind):
     assert kinds.is_ours(f"/etc/cdi/{kinds.file_name(kind)}")
 
 
-@pytest.mark.parametrize("path", ["/etc/cdi/nvidia.yaml", "/etc/cdi/gpu-fleet-mine.json", "/etc/cdi/my-gpu-fleet-amd.com-gpu.json"])
+@pytest.mark.parametrize(
+    "path", ["/etc/cdi/nvidia.yaml", "/etc/cdi/gpu-fleet-mine.json", "/etc/cdi/my-gpu-fleet-amd.com-gpu.json"]
+)
 def test_what_is_not_ours(path):
     assert not kinds.is_ours(path)
 
