@@ -137,5 +137,5 @@ def _wsl_hsa(reader: Reader, places: tuple[str, ...]) -> str:
     path = _find(reader, own, HSA)
     if not path or reader.file(HSA_PACKAGE) is not None:
         return path
-    version = re.match(r"\d+", reader.file("/opt/rocm/.info/version") or "")
+    version = re.match(r"\d{1,3}(?!\d)", reader.file("/opt/rocm/.info/version") or "")
     return "" if version and int(version.group()) >= 7 else path

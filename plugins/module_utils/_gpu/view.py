@@ -88,7 +88,7 @@ RENDERERS = (
 ICDS = "/usr/share/vulkan/icd.d"
 """Where distributions install Vulkan's drivers."""
 
-RENDER = re.compile(r"renderD[0-9]+")
+RENDER = re.compile(r"renderD[0-9]{1,9}")
 
 PCI_ADDRESS = r"[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]"
 
@@ -182,11 +182,11 @@ def look(reader: Reader, platform: str) -> HostView:
 def user(reader: Reader) -> User:
     """Effective uid and all gids of this process, from /proc/self/status."""
     text = reader.file("/proc/self/status") or ""
-    uids = re.search(r"^Uid:\s+\d+\s+(\d+)", text, re.M)
-    gids = re.search(r"^Gid:\s+\d+\s+(\d+)", text, re.M)
+    uids = re.search(r"^Uid:\s+\d+\s+([0-9]{1,10})\b", text, re.M)
+    gids = re.search(r"^Gid:\s+\d+\s+([0-9]{1,10})\b", text, re.M)
     groups = re.search(r"^Groups:[ \t]*([\d \t]*)", text, re.M)
     numbers = [int(gids.group(1))] if gids else []
-    numbers += [int(number) for number in (groups.group(1).split() if groups else [])]
+    numbers += [int(number) for number in (groups.group(1).split() if groups else []) if len(number) <= 10]
     return User(int(uids.group(1)) if uids else 0, tuple(dict.fromkeys(numbers)))
 
 
@@ -219,14 +219,14 @@ def cards(reader: Reader) -> tuple[Card, ...]:
 def _is_card(reader: Reader, name: str) -> bool:
     """Not a partition of an AMD card, which has DRM nodes of its own and belongs to its card (drivers/gpu/drm/amd/amdxcp)."""
     partition = _name(reader.link(f"/sys/class/drm/{name}/device")).startswith("amdgpu_xcp")
-    return bool(re.fullmatch(r"card[0-9]+", name)) and not partition
+    return bool(re.fullmatch(r"card[0-9]{1,9}", name)) and not partition
 
 
 def _pci_card(reader: Reader, address: str, kind: str) -> Card:
     base = f"/sys/bus/pci/devices/{address}"
     vendor, device = _line(reader, f"{base}/vendor"), _line(reader, f"{base}/device")
     drm = reader.directory(f"{base}/drm") or ()
-    name = next((each for each in drm if re.fullmatch(r"card[0-9]+", each)), "")
+    name = next((each for each in drm if re.fullmatch(r"card[0-9]{1,9}", each)), "")
     # udev's link: systemd rules.d/60-drm.rules.
     by_path = _name(reader.link(f"/dev/dri/by-path/pci-{address}-render"))
     render = next((each for each in (*drm, by_path) if RENDER.fullmatch(each)), "")
