@@ -70,7 +70,7 @@ class Case:
 
     def request(self, mode: str, reason: str, **values: t.Any) -> GpuRequest:
         same = identities(self.host)
-        uuids = tuple(dict.fromkeys(same[device.uuid] for device in self.devices if device.uuid))
+        uuids = tuple(dict.fromkeys(same.get(device.uuid, device.uuid) for device in self.devices if device.uuid))
         return GpuRequest(self.stack.name, mode, reason, memory=self.wish.memory, uuids=uuids, **values)
 
     def none(self, reason: str) -> AccessPlan:
