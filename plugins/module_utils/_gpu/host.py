@@ -49,7 +49,8 @@ def _nvidia_tegra(looked: HostView) -> Detected:
 
 
 def _rocm(looked: HostView) -> Detected:
-    if not looked.cards_of(view.AMD) and looked.reader.node("/dev/kfd") is None:
+    reader = looked.reader
+    if not looked.cards_of(view.AMD) and reader.node("/dev/kfd") is None and reader.known(ROCMINFO) is None:
         return Detected()
     from .rocm import detect
 
@@ -118,6 +119,7 @@ def _cpu(looked: HostView) -> Detected:
 
 
 VULKANINFO = ("vulkaninfo", "--summary")
+ROCMINFO = ("rocminfo",)
 
 GENERAL = ("vulkan", "videocore", "venus")
 """Stacks for graphics on any vendor's GPU, ranked after the vendors' own compute stacks."""

@@ -34,8 +34,22 @@ def detect(view: HostView) -> Detected:
     opinion = ask(view.reader)
     known = entries(cards, gpu_nodes(view.reader), opinion.agents)
     if not known:
-        return Detected()  # /dev/kfd is there as soon as the module is, also for a card given to a virtual machine
+        return _nodes_only(view)
     return _check(view, _with_render_nodes(view, _given(view, known)), opinion)
+
+
+def _nodes_only(view: HostView) -> Detected:
+    """/dev/kfd is there as soon as the module is, also for a card given to a virtual machine: it shows no GPU.
+
+    Beside a render node of which nothing tells whose it is, it is worth a word.
+    """
+    names = [name for name in view.reader.directory("/dev/dri") or () if RENDER.fullmatch(name)]
+    if view.cards or not names or view.reader.node(KFD) is None:
+        return Detected()
+    text = f"{KFD} and a render node are there, and nothing shows an AMD GPU"
+    shown = f"/dev/dri holds {', '.join(names)}; no card in sysfs, no GPU node in {TOPOLOGIES[0]}"
+    found = finding("kfd-without-gpu", text, TOPOLOGIES[0], shown)
+    return Detected(Stack(NAME, False, found.message), (found,))
 
 
 def _given(view: HostView, known: tuple[Entry, ...]) -> tuple[Entry, ...]:
@@ -91,19 +105,19 @@ def _device(view: HostView, entry: Entry, ready: bool) -> GpuDevice:
 def _problem(view: HostView, entry: Entry, opinion: Opinion) -> Finding | None:
     """The first thing that keeps this GPU from being used, None where nothing does."""
     label = _label(entry)
-    counted = entry.node is not None or entry.agent is not None
-    driven = counted or entry.card is None or entry.card.driver == "amdgpu"
+    if entry.agent is not None and view.reader.directory("/dev") is None:
+        return None  # a snapshot without /dev: rocminfo lists no GPU whose nodes it could not open
     if view.platform == "container" and view.reader.node(KFD) is None:
         text = f"The outer host has an AMD GPU; this container was not given {KFD}"
         return finding("gpu-not-in-container", text, KFD, f"no {KFD}, and a card of AMD's in sysfs")
-    if entry.card is not None and not driven:
+    if entry.card is not None and not _driven(view, entry):
         return _not_bound(entry.card, label)
     if view.reader.node(KFD) is None:
         return _no_kfd(view)
     refused = _refused(view, KFD)
     if refused is not None:
         return refused
-    if not counted:
+    if entry.node is None and entry.agent is None:
         said = f"; rocminfo: {opinion.said}" if opinion.asked else ""
         text = f"KFD does not offer the {label} for compute"
         shown = f"{TOPOLOGIES[0]} has no GPU node for it{said}"
@@ -111,6 +125,15 @@ def _problem(view: HostView, entry: Entry, opinion: Opinion) -> Finding | None:
     if not entry.render or view.reader.node(entry.render) is None:
         return _no_render_node(view, entry, label)
     return _refused(view, entry.render)
+
+
+def _driven(view: HostView, entry: Entry) -> bool:
+    """Whether amdgpu has the card: by its driver, else by what only amdgpu makes."""
+    if entry.node is not None or entry.agent is not None or entry.card is None:
+        return True
+    if entry.card.driver:
+        return entry.card.driver == "amdgpu"
+    return view.reader.file(f"{entry.card.base}/mem_info_vram_total") is not None
 
 
 def _not_bound(card: Card, label: str) -> Finding:

@@ -7,6 +7,7 @@ import copy
 import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu import rocm
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.host import describe
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.kfd import TOPOLOGIES
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.platform import detect as platform
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import ReplayReader
@@ -143,6 +144,36 @@ def test_nodes_go_to_rocminfos_gpus_only_where_there_are_as_many():
     fewer = detect(changed("amd-rocminfo-and-nodes", without=["/dev/dri/renderD129"]))
     assert [gpu.ready for gpu in fewer.stack.devices] == [False, False]
     assert {finding.code for finding in fewer.findings} == {"render-node-missing"}
+
+
+ROCMINFO = {"commands": SNAPSHOTS["amd-rocminfo-and-nodes"]["commands"]}
+
+
+def test_rocminfos_word_alone_is_enough_where_nobody_looked_at_dev():
+    host = describe(ReplayReader({"snapshot": 1, **ROCMINFO}))
+    assert (host.best, [gpu.ready for gpu in host.stack("rocm").devices]) == ("rocm", [True, True])
+    looked = describe(ReplayReader({"snapshot": 1, **ROCMINFO, "directories": {"/dev": ["null"]}}))
+    assert (looked.best, [finding.code for finding in looked.findings]) == ("cpu", ["kfd-missing"])
+
+
+def test_nodes_that_nothing_explains_are_worth_a_word():
+    nodes = {"/dev/kfd": node("0666"), "/dev/dri/renderD128": node("0666")}
+    found = detect({"snapshot": 1, "nodes": nodes})
+    assert (found.stack.ready, [finding.code for finding in found.findings]) == (False, ["kfd-without-gpu"])
+    intel = {"/sys/class/drm/card0/device/vendor": "0x8086\n"}
+    assert detect({"snapshot": 1, "nodes": nodes, "files": intel}).stack is None
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        ({}, "amdgpu-not-bound"),
+        ({f"{BUS}/mem_info_vram_total": "8589934592\n"}, "kfd-without-gpu"),
+    ],
+)
+def test_a_driver_that_was_not_recorded_shows_by_what_it_makes(files, code):
+    snapshot = changed(without=[f"{BUS}/driver", "/sys/class/drm", f"{NODES}/1"], files=files)
+    assert [finding.code for finding in detect(snapshot).findings] == [code]
 
 
 def test_unknown_memory_is_said():
