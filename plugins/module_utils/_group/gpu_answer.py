@@ -130,7 +130,7 @@ def from_python(output: str) -> Answer | None:
             continue
         try:
             data = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return _python_answer(data)
     return None

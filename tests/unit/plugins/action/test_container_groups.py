@@ -173,6 +173,7 @@ def test_a_failed_host_that_nobody_needs_blocks_nothing(call):
         ),
         (("healthy", "core", "twin", ""), "mainpc    1.2 s  core/twin: healthy"),
         (("waiting", "", "", "for another run on this host"), "mainpc    1.2 s  waiting for another run on this host"),
+        (("gpu", "core", "twin", "RTX seen"), "mainpc    1.2 s  core/twin: gpu: RTX seen"),
         (("failed", "core", "twin", "it ended"), "mainpc    1.2 s  core/twin: failed: it ended"),
         (("stopped", "core", "", "on podman"), "mainpc    1.2 s  core: stopped on podman"),
         (("recreate", "core", "", "x"), "mainpc    1.2 s  core: making anew (x)"),

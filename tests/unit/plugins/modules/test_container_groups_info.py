@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import socket
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import Healthcheck
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import (
+    GpuPromise,
+    GpuRequest,
+    Healthcheck,
+    Service,
+    to_dict,
+)
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.links import Answer
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module import engines
 from ansible_collections.gpu_fleet.containers.plugins.modules import container_groups_info
@@ -81,6 +88,68 @@ def test_what_runs_on_the_other_engine_is_seen_and_asked_there(engine, installed
     ]
     assert seen == [("docker", "audio-mic-1", "healthy")] * installed + expected
     assert result["commands"][0]["output"] == "the container does not run", "commands are for the engine asked for"
+
+
+PROMISE = GpuPromise("vulkan", ("/dev/dri/renderD128",))
+
+
+def gpu_service(name: str, promise: GpuPromise | None) -> Service:
+    made = service(name, group="ai", gpu=GpuRequest("vulkan", "explicit"))
+    return replace(made, promise=promise)
+
+
+@pytest.fixture
+def gpu_engine(engine):
+    services = [
+        gpu_service("llm", PROMISE),
+        gpu_service("old", None),
+        gpu_service("down", PROMISE),
+        service("web", group="ai"),
+    ]
+    fill(engine, group("ai", *services))
+    engine.containers["ai-down-1"] = replace(engine.containers["ai-down-1"], state="exited")
+    engine.run_in = lambda name, argv, timeout: (
+        0,
+        f"gpu-probe|1\nnode|{'opened' if argv[-1] == '/dev/dri/renderD128' else 'absent'}|{argv[-1]}|||",
+    )
+    return engine
+
+
+def seen_of(result):
+    return {
+        entry["service"]: (entry["gpu"] or {}).get("seen") for entry in result["services"] if entry["group"] == "ai"
+    }
+
+
+def test_gpus_are_asked_for_only_when_that_is_wanted(gpu_engine):
+    assert set(seen_of(info()).values()) == {None}
+
+
+def test_what_containers_see_by_the_promise_they_were_made_with(gpu_engine):
+    found = seen_of(info(gpu=True))
+    assert {name: entry and entry["words"] for name, entry in found.items()} == {
+        "llm": "/dev/dri/renderD128 opened",
+        "old": "not verified: what it was promised is not known: it was made by an earlier release, or by hand",
+        "down": "not verified: it does not run",
+        "web": None,
+    }
+
+
+def test_what_the_plan_promises_now_counts(gpu_engine):
+    other = GpuPromise("vulkan", ("/dev/dri/renderD129",))
+    plan = [to_dict(group("ai", gpu_service("llm", other), gpu_service("old", PROMISE)))]
+    found = seen_of(info(gpu=True, groups=plan))
+    assert (found["llm"]["verdict"], found["old"]["verdict"]) == ("not seen", "seen")
+    assert found["llm"]["findings"][0]["code"] == "gpu-node-missing"
+
+
+def test_one_that_goes_while_it_is_asked(gpu_engine):
+    def gone(name, argv, timeout):
+        gpu_engine.containers.pop(name, None)
+        raise EngineError("no such container")
+
+    gpu_engine.run_in = gone
+    assert seen_of(info(gpu=True))["llm"]["verdict"] == "not verified"
 
 
 def test_an_engine_that_is_not_there_is_an_error_where_the_other_has_nothing(engine):

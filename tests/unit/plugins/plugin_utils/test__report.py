@@ -63,6 +63,33 @@ def test_what_gpu_services_really_got():
     ]
 
 
+def seen(verdict="seen", words="RTX seen", *findings):
+    return {"verdict": verdict, "words": words, "findings": list(findings)}
+
+
+CPU = {"level": "warning", "message": "only llvmpipe, which is software", "mend": "Put the driver into the image."}
+BROKEN = {"level": "error", "message": "cuInit answered 803", "mend": "Reboot."}
+
+
+def test_what_gpu_services_see():
+    gpu = {"stack": "nvidia", "mode": "cdi"}
+    wish = plan(*(service(name, gpu) for name in ("a", "b", "kept", "slow", "bare")))
+    found = {
+        "a": seen(),
+        "b": seen(),
+        "slow": seen("not seen", "not seen: only llvmpipe, which is software", CPU),
+        "bare": seen("not verified", "not verified: the image has neither python3 nor sh"),
+    }
+    applied = {"mainpc": {"core": {"status": "changed", "gpu": found}}}
+    assert _report.deploy_lines(wish, {"mainpc": asked(core="would change")}, applied)[1:] == [
+        "  nvidia through cdi: core/a, core/b (RTX seen)",
+        "  nvidia through cdi: core/kept",
+        "  nvidia through cdi: core/slow (on the CPU, as the group allows: not seen: only llvmpipe, which is software)",
+        "  nvidia through cdi: core/bare (not verified: the image has neither python3 nor sh)",
+        "  warning: core/slow: only llvmpipe, which is software. Put the driver into the image.",
+    ]
+
+
 def test_groups_that_leave_are_named():
     question = {"mainpc": {**asked(core="unchanged"), "leaving": ["audio"]}}
     assert _report.deploy_lines(plan(), question, {"mainpc": None}) == [
@@ -102,6 +129,43 @@ def test_status_is_a_row_for_each_container():
         "mainpc  podman  core   cpu      exited   healthy  cpu           agent:1  -",
     ]
     assert _report.status_lines({"mainpc": {"services": []}, "pc2": None}) == ["nothing of this inventory runs"]
+
+
+def test_status_says_what_containers_see():
+    gpu = {"stack": "nvidia", "mode": "cdi", "reason": ""}
+    services = [
+        entry(gpu={**gpu, "seen": seen()}),
+        entry(service="llm", gpu={**gpu, "seen": seen("not seen", "not seen: cuInit answered 803", BROKEN)}),
+    ]
+    assert _report.status_lines({"mainpc": {"services": services}, "pc2": None}) == [
+        "HOST    ENGINE  GROUP  SERVICE  STATE    HEALTH   GPU                     IMAGE    PORTS",
+        "mainpc  podman  core   twin     running  healthy  nvidia (cdi): seen      agent:1  -",
+        "mainpc  podman  core   llm      running  healthy  nvidia (cdi): not seen  agent:1  -",
+        "",
+        "GPUs, as the containers see them:",
+        "mainpc: core/twin: RTX seen",
+        "mainpc: core/llm: not seen: cuInit answered 803",
+        "  cuInit answered 803. Reboot.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "failure"),
+    [
+        (seen(), ""),
+        (seen("not verified", "not verified: it has no sh"), ""),
+        (seen("not seen", "not seen: software", CPU), ""),
+        (
+            seen("not seen", "not seen: cuInit answered 803", BROKEN, CPU),
+            "mainpc: core/twin: it does not see its GPU: cuInit answered 803. Reboot.",
+        ),
+    ],
+)
+def test_the_verdict_on_a_gpu(found, failure):
+    gpu = {"stack": "nvidia", "mode": "cdi", "reason": "", "seen": found}
+    result = _report.verdict(plan(service("twin")), {"mainpc": {"services": [entry(gpu=gpu)]}})
+    assert result["failures"] == ([failure] if failure else [])
+    assert f"mainpc: core/twin: {found['words']}" in result["text"].splitlines()
 
 
 def test_teardown_says_what_stays():

@@ -13,11 +13,17 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base 
     ObservedVolume,
 )
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import labels as names
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import Healthcheck, NetworkConfig, Port
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import (
+    GpuPromise,
+    Healthcheck,
+    NetworkConfig,
+    Port,
+)
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.owned import (
     Owned,
     deployed_config,
     deployed_network,
+    deployed_promise,
     deployed_spec,
     is_ours,
     owned_by,
@@ -119,3 +125,18 @@ def test_networks_come_back_from_their_label():
     assert deployed_network(network) == NetworkConfig("core_default", internal=True)
     for text in ("", "[1]", '{"nmae": 1}'):
         assert deployed_network(ObservedNetwork("n", "1", {names.SPEC: text})) is None
+
+
+def test_what_a_container_was_promised_is_found_again():
+    promise = GpuPromise("nvidia", ("/dev/nvidia0",), ("GPU-1",), ("RTX",), 1, True)
+    (given,) = wanted(group("core", replace(service("a"), promise=promise))).values()
+    (plain,) = wanted(group("core", service("a"))).values()
+    assert deployed_promise(running(given)) == promise
+    assert given.hash == plain.hash and given.labels[names.REVISION] == plain.labels[names.REVISION]
+    assert names.PROMISE not in plain.labels and deployed_promise(running(plain)) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "1", '{"stack": "nvidia", "unknown": 1}', "{}"])
+def test_a_promise_that_cannot_be_read_is_none(text):
+    (entry,) = wanted(group("core", service("a"))).values()
+    assert deployed_promise(running(entry, labels={**entry.labels, names.PROMISE: text})) is None
