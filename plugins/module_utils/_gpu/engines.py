@@ -93,10 +93,13 @@ def _podman_result(reader: Reader, info: t.Callable[[Reader, str], dict[str, t.A
     if result is None or result.rc != 0:
         return result
     try:
-        version = _text(_mapping(_mapping(json.loads(result.stdout)).get("Client")).get("Version"))
-    except (ValueError, RecursionError, AttributeError):
-        version = ""
-    return CommandResult(0, json.dumps(info(reader, version))) if version else result
+        said = json.loads(result.stdout)
+    except (ValueError, RecursionError):
+        said = None
+    version = _text(_mapping(_mapping(said).get("Client")).get("Version"))
+    if not version:
+        return CommandResult(1, "", "it answered something that is not podman's version")
+    return CommandResult(0, json.dumps(info(reader, version)))
 
 
 _PROBES: dict[str, t.Callable[[Reader, str, bool], tuple[EngineFacts, list[Finding]]]] = {
