@@ -46,6 +46,8 @@ class HostPlan:
     gpu: dict[str, t.Any] = field(default_factory=dict)
     claims: list[vram.Claim] = field(default_factory=list)
     """All of the plan so far, other hosts' too: hosts may share a GPU."""
+    displays: dict[str, str] = field(default_factory=dict)
+    """group/service → what it draws on."""
     notes: list[str] = field(default_factory=list)
     """Warnings about its services."""
 
@@ -224,6 +226,8 @@ def _services(
 
 def _display(placement: Placement, name: str, access: AccessPlan, facts: GpuHost, plan: HostPlan) -> DisplayPlan:
     made = display.plan_service(placement, name, access, facts)
+    if made.display is not None:
+        plan.displays[f"{placement.name}/{name}"] = f"{made.display.kind} {made.display.name}"
     if made.reason:
         plan.notes.append(f"{placement.where('services', name, 'x-display')} goes without a display: {made.reason}.")
     return made
@@ -288,6 +292,7 @@ def _host_data(plan: HostPlan, fleet: Fleet, selected: list[Node]) -> dict[str, 
         "secrets": plan.secrets,
         "selected": [group for host, group in selected if host == plan.host.name],
         "gpu": plan.gpu,
+        "displays": plan.displays,
         "links": links_to_ask(plan.groups),
         "needs_hosts": {
             group: hosts

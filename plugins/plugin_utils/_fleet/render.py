@@ -24,7 +24,7 @@ def render(
     budgets: list[Budget],
     warnings: list[str],
 ) -> str:
-    """hosts: name → engine, engine_url, selected, gpu (as in the plan). groups: host → its groups."""
+    """hosts: name → engine, engine_url, selected, gpu, displays (as in the plan). groups: host → its groups."""
     lines = _waves(waves)
     for name, host in hosts.items():
         lines += ["", *_host(name, host, groups[name])]
@@ -52,16 +52,22 @@ def _host(name: str, host: Mapping[str, t.Any], groups: list[Group]) -> list[str
         lines.append(f"  {group.name}{project}{note}")
         width = max(len(service.name) for service in group.services)
         for service in group.services:
-            lines += _service(service, width, host["gpu"].get(f"{group.name}/{service.name}"))
+            key = f"{group.name}/{service.name}"
+            lines += _service(service, width, host["gpu"].get(key), host["displays"].get(key))
     return lines
 
 
-def _service(service: Service, width: int, gpu: Mapping[str, t.Any] | None) -> list[str]:
+def _service(service: Service, width: int, gpu: Mapping[str, t.Any] | None, display: str | None) -> list[str]:
     image = service.config.image
     if image.startswith("build:"):
         image = image.removeprefix("build:").partition("@")[0] + " (built)"
     indent = " " * (width + 6)
-    parts = [image, *([_gpu(gpu)] if gpu else []), *(_port(port) for port in service.config.ports)]
+    parts = [
+        image,
+        *([_gpu(gpu)] if gpu else []),
+        *([display] if display else []),
+        *(_port(port) for port in service.config.ports),
+    ]
     lines = _wrap("  ".join(parts), f"    {service.name:<{width}}  ", indent)
     for link in service.links:
         where = f"{link.host}, outside the limit" if link.outside else link.host

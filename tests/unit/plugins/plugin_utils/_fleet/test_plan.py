@@ -693,7 +693,9 @@ def test_a_service_is_given_its_hosts_display(tmp_path):
     world = World(
         {"core": one(**{"x-display": "x11"})}, {"container_groups": ["core"]}, facts={"mainpc": display_facts()}
     )
-    made = world.plan(tmp_path)["hosts"]["mainpc"]
+    whole = world.plan(tmp_path)
+    made = whole["hosts"]["mainpc"]
+    assert made["displays"] == {"core/web": "x11 :0"} and "redis:7.2  x11 :0" in whole["text"]
     config = from_dict(Group, made["groups"][0]).services[0].config
     assert config.environment == {"DISPLAY": ":0", "XAUTHORITY": "/run/display/Xauthority"}
     assert [secret.source for secret in config.secrets] == ["x11-cookie-0"]
