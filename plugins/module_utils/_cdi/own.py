@@ -16,6 +16,7 @@ import typing as t
 from .._errors import FleetError
 from .._gpu.model import DeviceNode, GpuDevice, GpuHost
 from .._gpu.probe import Reader
+from .._gpu.view import cards
 from . import kinds
 from .form import normal
 from .versions import Spec, lower
@@ -35,7 +36,7 @@ def own_spec(reader: Reader, host: GpuHost, stack: str) -> Spec:
     if stack == "nvidia-wsl":
         devices = [_wsl(reader)]
     else:
-        devices = _devices(reader, _gpus(host, stack), stack)
+        devices = _devices(reader, usable_devices(host, stack), stack)
         if not devices:
             raise FleetError(
                 f"no device node of {stack} is on this host",
@@ -54,17 +55,19 @@ def with_all(spec: Spec) -> Spec:
     return normal({**spec, "devices": [*spec["devices"], _together(spec["devices"])]})
 
 
-def _gpus(host: GpuHost, stack: str) -> tuple[GpuDevice, ...]:
-    if stack == "intel-npu":
-        return host.npus
+def usable_devices(host: GpuHost, stack: str) -> tuple[GpuDevice, ...]:
+    """Devices of a stack, or the NPUs, that a program could use now."""
     found = host.stack(stack)
-    return found.devices if found is not None else ()
+    devices = host.npus if stack == "intel-npu" else found.devices if found is not None else ()
+    return tuple(device for device in devices if device.ready)
 
 
 def _devices(reader: Reader, devices: tuple[GpuDevice, ...], stack: str) -> list[Spec]:
     result = []
     for position, device in enumerate(devices):
         nodes = {node.path: node for node in device.nodes}
+        if stack == "intel":
+            nodes.update({node.path: node for node in _primary(reader, device)})
         if stack == "rocm" and not any(path.startswith("/dev/dri/") for path in nodes):
             continue
         if stack == "rocm":
@@ -73,6 +76,12 @@ def _devices(reader: Reader, devices: tuple[GpuDevice, ...], stack: str) -> list
         if name:
             result.append(_device(name, nodes.values()))
     return result
+
+
+def _primary(reader: Reader, device: GpuDevice) -> list[DeviceNode]:
+    """The card's primary node, by which Intel's generator names it; detection names render nodes only."""
+    paths = [card.node for card in cards(reader) if card.bus_id == device.bus_id and card.node]
+    return [_node_of(reader, path) for path in paths if reader.node(path) is not None]
 
 
 def _name(stack: str, device: GpuDevice, position: int, nodes: t.Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from . import kinds
 from .check import SpecFile, problems, read_files
 from .decide import in_the_way, provider, refreshable, refusal
 from .form import normal, parse, render, without_numbers
-from .own import own_spec, with_all
+from .own import own_spec, usable_devices, with_all
 from .tools import Run, ask, program_of
 from .versions import Spec, lower
 
@@ -128,17 +128,18 @@ def plan_validated(reader: Reader, wish: Wish) -> Plan:
 
 
 def _ready_devices(host: GpuHost, stack: str) -> int:
-    """How many devices the stack has; FleetError where it is not ready."""
+    """How many devices of the stack can be used; FleetError where it is not ready."""
+    devices = usable_devices(host, stack)
     if stack == "intel-npu":
-        if not host.npus:
-            raise FleetError("no NPU was found on this host", stack, "Load its driver: `modprobe intel_vpu`.")
-        return len(host.npus)
+        if not devices:
+            raise FleetError("no NPU that can be used was found", stack, "Load its driver: `modprobe intel_vpu`.")
+        return len(devices)
     found = host.stack(stack)
     if found is None or not found.ready:
         mend = next((each.mend for each in host.findings if each.level == "error" and each.mend), "")
         reason = found.reason if found else "it is not on this host"
         raise FleetError(f"the stack is not ready: {reason}", stack, mend or "Run gpu_facts and look at gpu.findings.")
-    return 1 if stack == "nvidia-wsl" else len(found.devices)
+    return 1 if stack == "nvidia-wsl" else len(devices)
 
 
 def _provided(reader: Reader, wish: Wish, stack: str, given: tuple[str, ...], gone: dict[str, str | None]) -> Plan:

@@ -228,7 +228,7 @@ def test_a_tool_is_not_asked_when_ours_is_wanted(machine):
         (ROCM, {"tool": "vendor"}, "amd-ctk is not installed"),
         (NVIDIA, {"stack": "rocm"}, "rocm: the stack is not ready: it is not on this host"),
         (NOT_READY, {"stack": "nvidia"}, "nvidia: the stack is not ready: the driver does not answer"),
-        (NVIDIA, {"stack": "intel-npu"}, "no NPU was found"),
+        (NVIDIA, {"stack": "intel-npu"}, "no NPU that can be used was found"),
         (NVIDIA, {"directory": "/somewhere"}, "no engine is said to read /somewhere"),
     ],
 )

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import pathlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._cdi import kinds
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._cdi.form import normal
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._cdi.own import own_spec, with_all
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._cdi.own import own_spec, usable_devices, with_all
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._cdi.schema import problems
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._cdi.versions import edits_of
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.host import describe
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import ReplayReader
 
 from .hosts import gpu, host, node, reader
+
+HOSTS = pathlib.Path(__file__).parents[4] / "fixtures" / "hosts"
 
 
 def described(machine, stack="", **read):
@@ -140,3 +147,48 @@ def test_whatever_is_found_gives_a_good_spec(stack, cards):
     spec = described(machine)
     assert [device["name"] for device in spec["devices"]].count("all") == 1
     assert len(spec["devices"]) == len(cards) + 1
+
+
+def test_intel_is_named_by_its_card_as_its_generator_does():
+    """Detection gives the render node; which card it belongs to is sysfs's to say."""
+    base = "/sys/class/drm/card1/device"
+    files = {f"{base}/uevent": "DRIVER=xe\nPCI_SLOT_NAME=0000:03:00.0\n", f"{base}/vendor": "0x8086\n"}
+    entry = {"kind": "char", "major": 226, "minor": 1, "mode": "0660", "uid": 0, "gid": 44}
+    read = ReplayReader(
+        {
+            "snapshot": 1,
+            "files": files,
+            "directories": {"/sys/class/drm": ["card1", "renderD129"], f"{base}/drm": ["card1", "renderD129"]},
+            "nodes": {"/dev/dri/card1": entry, "/dev/dri/renderD129": {**entry, "minor": 129, "gid": 105}},
+        }
+    )
+    spec = own_spec(read, host(gpu("intel", "/dev/dri/renderD129", bus_id="0000:03:00.0")), "intel")
+    assert nodes_of(spec) == dict.fromkeys(("all", "card1"), ["/dev/dri/card1", "/dev/dri/renderD129"])
+
+
+def test_a_device_that_cannot_be_used_is_left_out():
+    machine = host(gpu("vulkan", "/dev/dri/renderD128"), gpu("vulkan", "/dev/dri/renderD129", ready=False))
+    assert list(nodes_of(described(machine))) == ["all", "renderD128"]
+
+
+SNAPSHOTS = sorted(path for path in HOSTS.glob("*.json") if not path.name.endswith(".expected.json"))
+
+
+@pytest.mark.parametrize("path", SNAPSHOTS, ids=lambda path: path.stem)
+def test_every_ready_stack_of_every_snapshot_can_be_described(path):
+    read = ReplayReader(json.loads(path.read_text()))
+    machine = describe(read)
+    for stack in kinds.WITHOUT_TOOL:
+        found = machine.stack(stack)
+        if stack != "intel-npu" and (found is None or not found.ready):
+            continue
+        if not any(device.nodes for device in usable_devices(machine, stack)):
+            # No such device, or a snapshot of tools' answers alone.
+            with pytest.raises(FleetError):
+                own_spec(read, machine, stack)
+            continue
+        spec = own_spec(read, machine, stack)
+        assert problems(spec) == [], stack
+        assert [device["name"] for device in spec["devices"]].count(kinds.ALL) == 1
+        shown = {entry["path"] for edits in edits_of(spec) for entry in edits["deviceNodes"]}
+        assert all(map(read.exists, shown)), shown
