@@ -50,7 +50,7 @@ def detect(reader: Reader, platform: str) -> tuple[tuple[Display, ...], tuple[Fi
             evidence=display.socket,
         )
         for display in found
-        if display.kind == "x11" and not display.authority
+        if display.kind == "x11" and not display.authority and _rank(display.uid) < 2
     ]
     return ((wslg,) if wslg else ()) + tuple(found), tuple(lacking)
 
