@@ -47,11 +47,6 @@ def detect(view: HostView) -> Detected:
     return Detected(Stack(NAME, ready, f"{reason}; containers cannot use Metal", devices), (no_way,))
 
 
-def chip(reader: Reader) -> str:
-    """Name of the Mac's first GPU, e.g. ``Apple M2 Pro``; empty where that is not known."""
-    return next((_model(entry) for entry in _entries(reader.command(COMMAND)) if _is_gpu(entry)), "")
-
-
 def _entries(answer: CommandResult | None) -> list[dict[str, t.Any]]:
     try:
         data = json.loads(answer.stdout) if answer is not None else {}

@@ -118,6 +118,7 @@ class HostReader:
     def __init__(self, pynvml: t.Any = None, thorough: bool = False) -> None:
         self._pynvml = pynvml
         self._thorough = thorough
+        self._told: dict[tuple[str, ...], CommandResult | None] = {}
 
     def system(self) -> str:
         return os.uname().sysname
@@ -200,7 +201,12 @@ class HostReader:
         )
 
     def known(self, argv: t.Sequence[str]) -> CommandResult | None:
-        return self.command(argv, timeout=30.0) if self._thorough else None
+        if not self._thorough:
+            return None
+        key = tuple(argv)
+        if key not in self._told:  # several stacks ask the same tool
+            self._told[key] = self.command(argv, timeout=30.0)
+        return self._told[key]
 
     def nvml(self) -> dict[str, t.Any] | None:
         from .nvml import ask_host

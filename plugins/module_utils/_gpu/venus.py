@@ -124,13 +124,11 @@ def _on_mac(view: HostView) -> Detected:
     machine = _machine(view.reader)
     if machine is None:
         return Detected()
-    from .metal import chip
-
     probe, shown = " ".join(machine.source), f"VMType {machine.provider}"
     device = GpuDevice(
         NAME,
         "apple",
-        f"Virtio-GPU Venus ({chip(view.reader) or 'Apple GPU'})",
+        "Virtio-GPU Venus",
         nodes=(DeviceNode("/dev/dri/renderD128"),),
         index=0,
         integrated=True,

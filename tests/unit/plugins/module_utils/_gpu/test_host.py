@@ -148,6 +148,16 @@ def test_a_host_without_nvidia_starts_no_process(data):
     assert reader.started == []
 
 
+def test_graphics_hosts_start_no_process():
+    from .test_fixtures import SNAPSHOTS
+
+    for name, snapshot in SNAPSHOTS.items():
+        if name.startswith(("intel-", "vulkan-", "raspberry-pi-", "venus-", "cpu-")) and "nvidia" not in name:
+            reader = Counting(snapshot)
+            describe(reader)
+            assert reader.started == [], name
+
+
 def test_nvidia_smi_is_started_only_where_nvml_does_not_answer():
     from .test_fixtures import SNAPSHOTS
 

@@ -69,3 +69,15 @@ def test_a_command_that_hangs_is_ended():
     started = time.monotonic()
     assert READER.command(["sleep", "30"], timeout=0.2) == CommandResult(124, "", "no answer within 0.2 s")
     assert time.monotonic() - started < 5
+
+
+def test_a_second_opinion_is_asked_for_once_and_only_when_thorough(tmp_path, monkeypatch):
+    log = tmp_path / "asked"
+    program = tmp_path / "gpu-tool"
+    program.write_text(f"#!/bin/sh\necho asked >> {log}\necho answer\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert HostReader().known(["gpu-tool"]) is None and not log.exists()
+    thorough = HostReader(thorough=True)
+    assert [thorough.known(["gpu-tool"]).stdout for _time in range(3)] == ["answer\n"] * 3
+    assert log.read_text() == "asked\n"
