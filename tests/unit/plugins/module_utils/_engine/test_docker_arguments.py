@@ -234,6 +234,42 @@ def test_cdi_names_among_devices():
     assert [device["PathOnHost"] for device in host["Devices"]] == ["/dev/fuse"]
 
 
+def test_a_runtime_of_its_own_instead_of_a_request():
+    """A Jetson's toolkit refuses --gpus."""
+    host = create(samples.containing(GpuRequest("nvidia-tegra", "nvidia-runtime", runtime="nvidia")))["HostConfig"]
+    assert (host["Runtime"], host.get("DeviceRequests")) == ("nvidia", None)
+
+
+NAMED = {"devices": ("vendor.com/class=all",)}
+BY_CDI = {"gpu": GpuRequest("nvidia", "cdi", cdi_devices=("nvidia.com/gpu=all",))}
+BY_COUNT = {"gpu": GpuRequest("nvidia", "nvidia-runtime", count=-1)}
+BY_RUNTIME = {"gpu": GpuRequest("nvidia-tegra", "nvidia-runtime", runtime="nvidia")}
+
+
+@pytest.mark.parametrize(
+    ("fields", "podman", "refused"),
+    [
+        (NAMED, (5, 3), True),
+        (NAMED, (5, 4), False),
+        (BY_CDI, (4, 3), True),
+        (BY_CDI, (5, 4), False),
+        (BY_COUNT, (4, 3), True),
+        (BY_COUNT, (5, 4), True),
+        (BY_RUNTIME, (5, 4), True),
+        ({"gpu": GpuRequest("vulkan", "explicit"), "devices": ("/dev/dri/renderD128",)}, (4, 3), False),
+    ],
+)
+def test_podman_in_dockers_place_is_asked_for_nothing_that_it_drops(fields, podman, refused):
+    """Its API is 1.41 in all these versions, where Docker of that number knows no CDI."""
+    config = dataclasses.replace(samples.BASE, **fields)
+    if refused:
+        with pytest.raises(EngineError, match=f"Podman {podman[0]}.{podman[1]}, which ignores") as caught:
+            arguments.create_container(config, {}, {}, OLD, podman)
+        assert "container_engine: podman" in caught.value.mend
+    else:
+        arguments.create_container(config, {}, {}, OLD, podman)
+
+
 ERRORS = [
     ("image", {"image": "build:agent"}, NEW, "container web"),
     ("staged", {"mounts": (Mount("bind", "/x", "staged:none"),)}, NEW, "container web: mounts[0]"),

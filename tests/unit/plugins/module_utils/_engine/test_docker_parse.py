@@ -97,3 +97,18 @@ def test_health_test(config, expected):
 @pytest.mark.parametrize(("text", "expected"), [("1.41", (1, 41)), ("1.5", (1, 5)), ("2", (2, 0))])
 def test_api_version(text, expected):
     assert parse.api_version(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"Components": [{"Name": "Engine", "Version": "26.1.5"}]}, None),
+        ({"Version": "20.10"}, None),
+        ({"Components": None}, None),
+        ({"Components": [{"Name": "Podman Engine", "Version": "4.3.1"}, {"Name": "Conmon"}]}, (4, 3)),
+        ({"Components": [{"Name": "Podman Engine", "Version": "6.0.0-dev"}]}, (6, 0)),
+        ({"Components": [{"Name": "Podman Engine"}]}, (0, 0)),
+    ],
+)
+def test_who_answers_in_dockers_place(answer, expected):
+    assert parse.podman_version(answer) == expected

@@ -33,6 +33,7 @@ CASES: list[tuple[Data, Data, Data]] = [
     ({"volumes": ["a:/a"]}, {"volumes": ["::"]}, {"volumes": ["a:/a", "::"]}),
     ({"volumes": ["aa:/a"]}, {"volumes": [{"type": "tmpfs", "target": "/a"}]}, {"volumes": [{"type": "tmpfs", "target": "/a"}]}),
     ({"devices": ["/dev/a"]}, {"devices": ["/dev/b:/dev/a"]}, {"devices": ["/dev/b:/dev/a"]}),
+    ({"devices": ["n.com/gpu=0:1"]}, {"devices": ["n.com/gpu=1:1"]}, {"devices": ["n.com/gpu=0:1", "n.com/gpu=1:1"]}),
     ({"secrets": ["a"]}, {"secrets": [{"source": "b", "target": "/run/secrets/a"}]}, {"secrets": [{"source": "b", "target": "/run/secrets/a"}]}),
     ({"env_file": "a"}, {"env_file": [{"path": "a", "required": False}, "b"]}, {"env_file": [{"path": "a", "required": False}, "b"]}),
     ({"logging": {"driver": "a", "options": {"x": "1"}}}, {"logging": {"driver": "b"}}, {"logging": {"driver": "b"}}),

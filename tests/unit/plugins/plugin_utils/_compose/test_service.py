@@ -54,6 +54,12 @@ STARTED = {"condition": "service_started", "required": True}
             "devices",
             [{"source": "nvidia.com/gpu=all", "target": "nvidia.com/gpu=all", "permissions": "rwm"}],
         ),
+        (
+            # A MIG slice: Compose itself takes the 1 for a path in the container.
+            "devices: ['nvidia.com/gpu=0:1']",
+            "devices",
+            [{"source": "nvidia.com/gpu=0:1", "target": "nvidia.com/gpu=0:1", "permissions": "rwm"}],
+        ),
         ("extra_hosts: {b: 1.1.1.1, a: ['::1', '[::2]']}", "extra_hosts", ["a=::1", "a=::2", "b=1.1.1.1"]),
         ("extra_hosts: ['h:host-gateway']", "extra_hosts", ["h=host-gateway"]),
         ("dns: 8.8.8.8", "dns", ["8.8.8.8"]),
