@@ -58,7 +58,7 @@ def _rocm(looked: HostView) -> Detected:
 
 
 def _rocm_wsl(looked: HostView) -> Detected:
-    if looked.reader.node("/dev/dxg") is None:
+    if looked.platform != "wsl2" and looked.reader.node("/dev/dxg") is None:
         return Detected()
     from .rocm_wsl import detect
 

@@ -43,14 +43,18 @@ PLACES = ("/opt/rocm/lib", "/opt/rocm/lib64", "/opt/rocm-wsl/lib", "/usr/lib", "
 
 def detect(view: HostView) -> Detected:
     """Nothing where nothing shows an AMD GPU, as on every WSL2 host with another vendor's."""
-    dxg = device_node(view.reader, DXG)
-    if dxg is None or view.platform not in ("wsl2", "container"):
+    if view.platform not in ("wsl2", "container"):
         return Detected()
+    dxg = device_node(view.reader, DXG)
     places = _places(view.reader)
     rocdxg, hsa = _find(view.reader, places, ROCDXG), _wsl_hsa(view.reader, places)
-    opinion = ask(view.reader)
+    opinion = ask(view.reader) if dxg is not None else Opinion()
     if not _shown(view.reader, rocdxg, hsa, opinion):
         return Detected()
+    if dxg is None:
+        # nvidia_wsl.py says so of every WSL2 host, whose GPU ever it would be.
+        text = f"{DXG} is not there: Windows gives this distribution no GPU"
+        return Detected(Stack(NAME, False, text)) if view.platform == "wsl2" else Detected()
     problem = _problem(view, dxg, rocdxg or hsa, opinion)
     devices = _devices(view, dxg, opinion, problem is None)
     findings = [problem] if problem is not None else []

@@ -7,6 +7,7 @@ import copy
 import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu import rocm_wsl
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.host import describe
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.platform import detect as platform
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import ReplayReader
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.view import look
@@ -56,7 +57,7 @@ ANSWER = SNAPSHOTS["rocm-wsl-ready"]["commands"]["rocminfo"]
         host(drivers=None),
         host(drivers=None, libraries=ROCDXG, nvidia=True),
         *[snapshot for name, snapshot in SNAPSHOTS.items() if name.startswith("wsl2-mainpc")],
-        {"snapshot": 1, "directories": {**ROCDXG, "/usr/lib/wsl/drivers": [DRIVER]}},
+        {"snapshot": 1, "directories": ROCDXG},
     ],
 )
 def test_nothing_is_said_where_nothing_shows_an_amd_gpu(snapshot):
@@ -89,6 +90,15 @@ def test_what_it_needs(snapshot, ready, codes):
     assert (found.stack.ready, [each.code for each in found.findings]) == (ready, codes)
     assert all(each.probe and each.evidence and each.mend for each in found.findings)
     assert [each.path for gpu in found.stack.devices for each in gpu.nodes] == ["/dev/dxg"] * len(found.stack.devices)
+
+
+def test_without_the_device_it_is_there_and_not_ready():
+    snapshot = host(libraries=ROCDXG)
+    del snapshot["nodes"]["/dev/dxg"]
+    shown = describe(ReplayReader(snapshot))
+    assert (shown.best, shown.stack("rocm-wsl").ready) == ("cpu", False)
+    assert [each.code for each in shown.findings] == ["wsl-no-dxg"]
+    assert describe(ReplayReader({**snapshot, "directories": {"/run/WSL": ["1_interop"]}})).stack("rocm-wsl") is None
 
 
 def test_rocminfo_tells_name_architecture_and_memory():
