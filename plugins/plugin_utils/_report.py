@@ -64,8 +64,7 @@ def _what_it_sees(seen: Mapping[str, t.Any] | None) -> str:
     """Empty for one that was not asked in this run: it runs as it did."""
     if seen is None:
         return ""
-    on_cpu = "on the CPU, as the group allows: " if seen["verdict"] == NOT_SEEN else ""
-    return f"{on_cpu}{seen['words']}"
+    return "on the CPU, as the group allows" if seen["verdict"] == NOT_SEEN else seen["words"]
 
 
 def _gpu_warnings(results: Mapping[str, t.Any]) -> list[str]:
@@ -121,7 +120,8 @@ def _gpu_remarks(results: Results) -> list[str]:
             seen = (entry.get("gpu") or {}).get("seen")
             if seen is None:
                 continue
-            lines.append(f"{host}: {entry['group']}/{entry['service']}: {seen['words']}")
+            said = NOT_SEEN if seen["verdict"] == NOT_SEEN else seen["words"]
+            lines.append(f"{host}: {entry['group']}/{entry['service']}: {said}")
             lines += [f"  {found['message']}. {found['mend']}" for found in seen["findings"]]
     return ["", "GPUs, as the containers see them:", *lines] if lines else []
 

@@ -24,6 +24,8 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config
     Mount,
     Service,
 )
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.gpu_answer_shell import from_shell
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.gpu_check import judge
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.gpu_look import look
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.owned import deployed_promise, owned_by
 
@@ -173,6 +175,11 @@ def test_software_is_no_gpu(host, node, vulkan_image):
     assert seen(allowed)["verdict"] == "not seen"
     assert [entry["level"] for entry in seen(allowed)["findings"]] == ["warning"]
     assert any("llvmpipe" in text for text in allowed["warnings"])
+
+    _status, said = host.engine.run_in(f"{host.name}-web-1", gpu_probe.shell_command(promise), 30)
+    by_shell = judge(promise, from_shell(said))
+    assert [entry.code for entry in by_shell.findings] == ["gpu-software-only"], "vulkaninfo says what the library says"
+    assert by_shell.findings[0].probe == "vulkaninfo --summary"
 
 
 @pytest.mark.parametrize(
