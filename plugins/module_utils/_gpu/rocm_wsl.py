@@ -61,7 +61,8 @@ def detect(view: HostView) -> Detected:
     if problem is None and all(device.memory_bytes is None for device in devices):
         text = "Under WSL2 only rocminfo knows how much memory AMD GPUs have, and it was not asked"
         findings.append(finding("memory-unknown", text, "rocminfo", "no answer of rocminfo"))
-    reason = problem.message if problem is not None else f"{DXG} and {rocdxg or hsa} are there"
+    proof = f"{rocdxg or hsa} are there" if rocdxg or hsa else "rocminfo's GPUs are there"
+    reason = problem.message if problem is not None else f"{DXG} and {proof}"
     return Detected(Stack(NAME, problem is None, reason, devices), tuple(findings))
 
 
