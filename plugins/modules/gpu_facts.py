@@ -204,7 +204,9 @@ gpu:
     engines:
       description:
         - Per engine C(installed), C(ready), C(reason), C(version), C(id), C(rootless), C(flavour), C(url), C(cdi_dirs),
-          C(cdi_devices), C(runtimes), C(selinux) and C(declared), the GPU memory in bytes by uuid that running containers declared.
+          C(cdi_devices), C(cdi_nodes), C(cdi_groups), C(runtimes), C(selinux) and C(declared), the GPU memory in bytes by uuid
+          that running containers declared.
+        - C(flavour) is V(engine), V(desktop) for Docker Desktop, or V(podman) for a Podman that answers at Docker's socket.
       type: dict
     cdi:
       description:

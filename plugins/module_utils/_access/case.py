@@ -14,7 +14,6 @@ from .._errors import InputError
 from .._gpu.model import DeviceNode, EngineFacts, GpuDevice, GpuHost, Stack
 from .._group.config import GpuPromise, GpuRequest, Mount
 from .choose import ALL, identities, is_own
-from .expand import NotExpandable, expand
 
 CAPABILITIES = ("gpu", "compute", "utility", "graphics", "video", "display", "ngx", "compat32", "all")
 """NVIDIA's driver capabilities (container-toolkit docs, «Driver Capabilities»), and Compose's own «gpu»."""
@@ -109,6 +108,9 @@ class Case:
 
     def expanded(self, names: tuple[str, ...]) -> AccessPlan:
         """By what a CDI spec would do, for an engine that cannot read it. Mode none where that needs CDI itself."""
+        # Imported here: on most hosts every engine reads its specs.
+        from .expand import NotExpandable, expand
+
         if not is_here(self.engine):
             return self.none(elsewhere(self.engine))
         try:

@@ -20,7 +20,6 @@ from .._group.config import GpuRequest
 from . import nvidia, render
 from .case import AccessPlan, Case, GpuWish, cdi_groups, check_capabilities, with_npus, with_permissions
 from .choose import TooFew, declared_by, identities, select_devices
-from .expand import NotExpandable, expand
 from .names import is_cdi_name
 
 __all__ = [
@@ -140,6 +139,8 @@ def with_named_devices(
     left = [name for name in named if name not in resolved]
     if not left:
         return plan
+    from .expand import NotExpandable, expand
+
     try:
         made = expand(host.cdi, left)
     except NotExpandable as error:
