@@ -113,8 +113,9 @@ def judge(promise: GpuPromise, answer: Answer) -> Seen:
     devices = _hardware(deciding)
     opened = tuple(node.path for node in answer.nodes if node.opened)
     findings = _refusals(promise, answer, deciding) if not devices else _fewer(promise, answer, deciding, devices)
-    named = deciding is not None or _torch_sees(answer)
-    findings += judge_nodes(promise, answer, _is_enough(promise, devices), seen_otherwise=named)
+    # All of a known number were seen; where nobody promised nodes by name, none is needed then either.
+    enough = bool(devices) and not findings and (promise.count > 0 or not promise.nodes)
+    findings += judge_nodes(promise, answer, enough, seen_otherwise=deciding is not None or _torch_sees(answer))
     if not deciding:
         findings += _missing(promise, answer, bool(opened))
     findings += _torch(promise, answer)
@@ -129,11 +130,6 @@ def judge(promise: GpuPromise, answer: Answer) -> Seen:
         findings[0].message if findings else "nothing in it can be asked for a GPU, and it was promised no device node"
     )
     return replace(unverified(reason, *(findings or (not_verified(reason, answer.asked_by),))), torch=torch)
-
-
-def _is_enough(promise: GpuPromise, devices: tuple[Device, ...]) -> bool:
-    """All GPUs that it was given were seen; where nobody promised nodes by name, any GPU is enough to need none."""
-    return bool(devices) and (not promise.nodes or 0 < promise.count <= len(devices))
 
 
 def hung(promise: GpuPromise, probe: str, seconds: float) -> Seen:

@@ -13,6 +13,9 @@ from .config import GpuPromise
 from .gpu_answer import NO_DEVICE_NODE, Answer, Node
 from .gpu_probe import nodes as asked_for
 
+_NPU = "/dev/accel/"
+"""No library that knows GPUs speaks for an NPU, so its node has to open."""
+
 _UNMAPPED = 65534
 """How an id that a user namespace does not have is shown (user_namespaces(7))."""
 
@@ -33,7 +36,9 @@ def judge_nodes(promise: GpuPromise, answer: Answer, enough: bool, seen_otherwis
     # A command that is run in a container does not always get the groups that its first process has.
     other_groups = bool(answer.first_user) and answer.groups != answer.first_groups
     return [
-        replace(entry, level=WARNING) if enough or (other_groups and entry.code == "gpu-node-unopenable") else entry
+        replace(entry, level=WARNING)
+        if (enough and not entry.probe.startswith(_NPU)) or (other_groups and entry.code == "gpu-node-unopenable")
+        else entry
         for entry in found
     ]
 

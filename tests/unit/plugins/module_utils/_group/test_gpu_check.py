@@ -294,6 +294,23 @@ CASES = {
         "libcuda.so.1",
         ["gpu-node-unopenable"],
     ),
+    "a closed node that one slice of two does not need": (
+        GpuPromise("nvidia", (RENDER,), (f"MIG-{SLICE}", f"MIG-{TWO}"), count=2),
+        answer(cuda(MIG), nodes=(CLOSED,)),
+        SEEN,
+        "libcuda.so.1",
+        ["gpu-node-unopenable"],
+    ),
+    "an NPU that is closed": (
+        promise("intel", count=1, nodes=(RENDER, "/dev/accel/accel0")),
+        answer(
+            Library("level-zero", "libze_loader.so.1", devices=(ARC,)),
+            nodes=(OPEN, replace(CLOSED, path="/dev/accel/accel0")),
+        ),
+        NOT_SEEN,
+        "",
+        ["gpu-node-unopenable"],
+    ),
     "a closed node, count unknown": (
         promise("nvidia", ONE),
         answer(cuda(RTX), nodes=(OPEN, CLOSED)),
