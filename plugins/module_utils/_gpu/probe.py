@@ -13,14 +13,12 @@ from __future__ import annotations
 import os
 import stat
 import typing as t
-from dataclasses import dataclass
 
 FILE_LIMIT = 1 << 20
 """No file that detection reads is longer; a longer one is cut."""
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(t.NamedTuple):
     kind: str
     """char or block; from `entry` also socket or file."""
     major: int | None
@@ -31,8 +29,7 @@ class Node:
     gid: int
 
 
-@dataclass(frozen=True)
-class CommandResult:
+class CommandResult(t.NamedTuple):
     rc: int
     """Negative: killed by that signal; 124: it took too long."""
     stdout: str = ""

@@ -93,13 +93,13 @@ class RecordingReader:
     def node(self, path: str) -> Node | None:
         node = self._reader.node(path)
         if node is not None:
-            self._nodes[path] = {**vars(node)}
+            self._nodes[path] = node._asdict()
         return node
 
     def entry(self, path: str) -> Node | None:
         entry = self._reader.entry(path)
         if entry is not None:
-            self._nodes[path] = {**vars(entry)}
+            self._nodes[path] = entry._asdict()
         return entry
 
     def link(self, path: str) -> str | None:
