@@ -235,6 +235,7 @@ problems:
       type: str
 """
 
+import os
 import tempfile
 import typing as t
 
@@ -292,10 +293,13 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def _wish(parameters: dict[str, t.Any], limit: str | None) -> Wish:
+    # /var/run is a link to /run nearly everywhere: one directory by two names would be read twice.
+    by_place = {os.path.realpath(path): path.rstrip("/") for path in reversed(parameters["directories"])}
+    directory = parameters["directory"].rstrip("/")
     return Wish(
         stack=parameters["stack"] or "",
-        directory=parameters["directory"].rstrip("/"),
-        directories=tuple(dict.fromkeys(path.rstrip("/") for path in parameters["directories"])),
+        directory=by_place.get(os.path.realpath(directory), directory),
+        directories=tuple(reversed(by_place.values())),
         limit=limit,
         tool=parameters["tool"],
         refresh=parameters["refresh"],

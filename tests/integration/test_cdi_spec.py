@@ -14,7 +14,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._cdi import tools
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._cdi import own, tools
 from ansible_collections.gpu_fleet.containers.plugins.modules import cdi_spec
 
 from ..unit.plugins.module_utils._cdi import stand_ins
@@ -100,6 +100,25 @@ def test_a_containers_user_opens_the_node_by_its_group(podman_engine, programs, 
     made()
     write = ("sh", "-c", f"echo x >{RENDER[0]}")
     output("gpu-fleet.org/dri=all", *write, options=("--user=1000", f"--group-add={GROUP}"))
+
+
+def test_wsl_by_whole_directories(podman_engine, programs, has, tmp_path, monkeypatch):
+    """Microsoft's form, at places that this machine may have."""
+    directories = (tmp_path / "lib", tmp_path / "drivers")
+    for directory in directories:
+        (directory / "deep").mkdir(parents=True)
+        (directory / "deep" / "libcuda.so.1").write_text(f"of {directory.name}\n")
+    monkeypatch.setattr(own, "DXG", RENDER[0])
+    monkeypatch.setattr(own, "WSL_DIRECTORIES", tuple(map(str, directories)))
+    has(gpu("nvidia-wsl", RENDER[0]))
+    result = made()
+    assert (result["made_by"], result["cdi_version"], result["devices"]) == ("own", "0.3.0", ["nvidia.com/gpu=all"])
+    look = " ".join(f"cat {directory}/deep/libcuda.so.1; touch {directory}/x 2>&1;" for directory in directories)
+    seen = output("nvidia.com/gpu=all", "sh", "-c", f"{look} echo $LD_LIBRARY_PATH; stat -c %t:%T {RENDER[0]}")
+    lines = seen.splitlines()
+    assert (lines[0], lines[2]) == ("of lib", "of drivers")
+    assert all("Read-only file system" in line for line in (lines[1], lines[3]))
+    assert lines[4:] == [str(directories[0]), "1:3"]
 
 
 @pytest.mark.parametrize("stack", ["intel", "videocore"])

@@ -73,7 +73,10 @@ def read_files(
     changes = changes or {}
     files = []
     for directory in directories:
-        there = {f"{directory}/{name}" for name in reader.directory(directory) or ()}
+        names = reader.directory(directory)
+        if names is None and reader.exists(directory):
+            files.append(SpecFile(directory, problems=(_closed(directory),)))
+        there = {f"{directory}/{name}" for name in names or ()}
         coming = {path for path in changes if path.rpartition("/")[0] == directory}
         for path in sorted(there | coming):
             if path.endswith(".yml"):
@@ -111,6 +114,12 @@ def _is_unclear(path: str, text: str | None) -> bool:
     except ValueError:
         return True
     return False
+
+
+def _closed(directory: str) -> Finding:
+    text = f"{directory} cannot be listed; engines of this user do not see the specs in it"
+    mend = f"Run `chmod 755 {directory}` as root; if it is no directory, make one of it."
+    return finding("cdi-unreadable", text, directory, "it is there and cannot be listed", path=directory, rewrite=mend)
 
 
 def _ignored(path: str) -> Finding:

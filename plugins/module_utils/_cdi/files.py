@@ -19,7 +19,10 @@ def write(path: str, text: str) -> None:
     directory = os.path.dirname(path)
     temporary = ""
     try:
-        os.makedirs(directory, mode=0o755, exist_ok=True)
+        if not os.path.isdir(directory):
+            os.makedirs(directory)
+            # Whatever the umask: engines of other users enter it.
+            os.chmod(directory, 0o755)
         # Not *.json or *.yaml: an engine that looks meanwhile would read it as a spec of its own.
         handle, temporary = tempfile.mkstemp(prefix=".gpu-fleet-", suffix=".tmp", dir=directory)
         with os.fdopen(handle, "w", encoding="utf-8") as file:

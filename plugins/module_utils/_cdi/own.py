@@ -21,6 +21,8 @@ from . import kinds
 from .form import normal
 from .versions import Spec, lower
 
+DXG = "/dev/dxg"
+
 WSL_DIRECTORIES = ("/usr/lib/wsl/lib", "/usr/lib/wsl/drivers")
 """Where Windows shows its driver. Whole directories survive a driver update, which the files in them do not
 (Microsoft's own spec mounts these two: WSL 2.9, microsoft.com-wslc.json)."""
@@ -119,8 +121,8 @@ def _together(devices: t.Sequence[Spec]) -> Spec:
 
 
 def _wsl(reader: Reader) -> Spec:
-    if reader.node("/dev/dxg") is None:
-        raise FleetError("/dev/dxg is not on this host", kinds.KINDS["nvidia-wsl"], "Run `wsl --update` in Windows.")
+    if reader.node(DXG) is None:
+        raise FleetError(f"{DXG} is not on this host", kinds.KINDS["nvidia-wsl"], "Run `wsl --update` in Windows.")
     directories = [path for path in WSL_DIRECTORIES if reader.directory(path) is not None]
     if WSL_DIRECTORIES[0] not in directories:
         raise FleetError(
@@ -135,7 +137,7 @@ def _wsl(reader: Reader) -> Spec:
         "name": kinds.ALL,
         "containerEdits": {
             "env": environment,
-            "deviceNodes": [_entry(_node_of(reader, "/dev/dxg"))],
+            "deviceNodes": [_entry(_node_of(reader, DXG))],
             "mounts": mounts,
         },
     }

@@ -46,7 +46,7 @@ def ask(stack: str, program: str, directory: str, run: Run, timeout: float) -> S
         raise FleetError(
             f"it failed with status {result.rc}: {_words(result)}",
             command,
-            "Run the command by hand; nothing was written.",
+            _mend(stack),
         )
     spec = _of_kind(kinds.KINDS[stack], _answers(stack, result, directory, command), command)
     found = problems(spec)
@@ -67,6 +67,11 @@ def argv_for(stack: str, program: str, directory: str) -> list[str]:
     return [program, f"--cdi-dir={directory}", "--naming=classic", "npu" if stack == "intel-npu" else "gpu"]
 
 
+def _mend(stack: str) -> str:
+    own = " Or set `tool: own` to have the collection describe the devices." if stack in kinds.WITHOUT_TOOL else ""
+    return f"Run the command by hand; nothing was written.{own}"
+
+
 def _answers(stack: str, result: CommandResult, directory: str, command: str) -> list[Spec]:
     try:
         if kinds.TOOLS[stack] is kinds.NVIDIA_CTK:
@@ -77,9 +82,7 @@ def _answers(stack: str, result: CommandResult, directory: str, command: str) ->
         return [_read(path) for path in paths if path.endswith((".json", ".yaml"))]
     except ValueError as error:
         said = f" ({_words(result)})" if result.stdout.strip() and stack.startswith("nvidia") else ""
-        raise FleetError(
-            f"its answer cannot be read: {error}{said}", command, "Run the command by hand; nothing was written."
-        ) from error
+        raise FleetError(f"its answer cannot be read: {error}{said}", command, _mend(stack)) from error
 
 
 def _read(path: str) -> Spec:

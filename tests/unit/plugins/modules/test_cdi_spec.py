@@ -436,3 +436,19 @@ def test_a_directory_that_cannot_be_made_is_told(machine):
 
 def test_every_choice_of_the_module_has_a_kind():
     assert cdi_spec.ARGUMENTS["stack"]["choices"] == list(kinds.KINDS)
+
+
+def test_a_directory_by_another_name_is_the_same(machine, tmp_path):
+    machine.tool("nvidia-ctk", stand_ins.nvidia())
+    link = tmp_path / "link"
+    link.symlink_to(machine.run)
+    result = machine.call(directory=str(link))
+    assert result["path"] == str(machine.run / OWN)
+    both = machine.call(state="validated", directories=[str(machine.run), str(link)])
+    assert both["problems"] == []
+
+
+def test_what_cannot_be_listed_is_a_problem(machine):
+    machine.etc.write_text("a file")
+    (problem,) = machine.call(state="validated")["problems"]
+    assert (problem["code"], problem["probe"]) == ("cdi-unreadable", str(machine.etc))
