@@ -50,5 +50,10 @@ def name(card: Card) -> str:
 
 
 def is_integrated(card: Card) -> bool:
-    """A processor's own GPU is always device 2 on bus 0 (Linux, drivers/gpu/drm/i915; Mesa, anv)."""
+    """A processor's own GPU is always device 2 on bus 0 (Linux, drivers/gpu/drm/i915; Mesa, anv).
+
+    Where the address is not known: what is no card that we know by name (a guess; most are not).
+    """
+    if ":" not in card.bus_id:
+        return card.device not in GPUS
     return bool(re.search(r":00:02\.[0-7]$", card.bus_id))

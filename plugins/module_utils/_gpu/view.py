@@ -17,72 +17,26 @@ NVIDIA, AMD, INTEL, VIRTIO, MICROSOFT = "0x10de", "0x1002", "0x8086", "0x1af4", 
 VENDORS = {NVIDIA: "NVIDIA", AMD: "AMD", INTEL: "Intel", VIRTIO: "virtio", MICROSOFT: "Microsoft"}
 
 NO_GPU_DRIVERS = (
-    "ast",
-    "mgag200",
-    "hibmc-drm",
-    "bochs",
-    "bochs-drm",
-    "cirrus",
-    "cirrus-qemu",
-    "qxl",
-    "vboxvideo",
-    "hyperv_drm",
-    "simple-framebuffer",
-    "simpledrm",
-    "ofdrm",
-    "efidrm",
-    "vesadrm",
-    "efifb",
-    "vkms",
-    "vgem",
-    "evdi",
-    "udl",
-    "gm12u320",
-    "dxgkrnl",
-)
+    "ast", "mgag200", "hibmc-drm", "bochs", "bochs-drm", "cirrus", "cirrus-qemu", "qxl", "vboxvideo",
+    "hyperv_drm", "simple-framebuffer", "simpledrm", "ofdrm", "efidrm", "vesadrm", "efifb", "vkms", "vgem",
+    "evdi", "udl", "gm12u320", "dxgkrnl",
+)  # fmt: skip
 """Display chips of management controllers, frame buffers and screens without a GPU: they show a picture and compute nothing."""
 
 NO_GPU_VENDORS = ("0x1a03", "0x102b", "0x1013", "0x1234", "0x80ee", "0x1b36", "0x126f", "0x18ca", "0x19e5", MICROSOFT)
 """Who makes only such chips: ASPEED, Matrox, Cirrus, QEMU, VirtualBox, QXL, Silicon Motion, XGI, Huawei, Hyper-V (pci.ids)."""
 
 DISPLAY_DRIVERS = (
-    "vc4",
-    "vc4-drm",
-    "apple-drm",
-    "rockchip-drm",
-    "mediatek-drm",
-    "meson-drm",
-    "sun4i-drm",
-    "imx-drm",
-    "exynos-drm",
-    "drm-rp1-dsi",
-    "drm-rp1-dpi",
-    "drm-rp1-vec",
-    "tidss",
-)
+    "vc4", "vc4-drm", "apple-drm", "rockchip-drm", "mediatek-drm", "meson-drm", "sun4i-drm", "imx-drm",
+    "exynos-drm", "drm-rp1-dsi", "drm-rp1-dpi", "drm-rp1-vec", "tidss",
+)  # fmt: skip
 """Drivers of display controllers that leave rendering to another device (Mesa, src/gallium/winsys/kmsro); vc4 renders
 where there is no v3d: Raspberry Pi 3 and older."""
 
 RENDERERS = (
-    "nvidia",
-    "nouveau",
-    "amdgpu",
-    "radeon",
-    "i915",
-    "xe",
-    "v3d",
-    "panfrost",
-    "panthor",
-    "lima",
-    "etnaviv",
-    "msm",
-    "adreno",
-    "asahi",
-    "powervr",
-    "virtio_gpu",
-    "virtio-pci",
-    "vmwgfx",
-)
+    "nvidia", "nouveau", "amdgpu", "radeon", "i915", "xe", "v3d", "panfrost", "panthor", "lima", "etnaviv",
+    "msm", "adreno", "asahi", "powervr", "virtio_gpu", "virtio-pci", "vmwgfx",
+)  # fmt: skip
 """Kernel drivers with a render node."""
 
 ICDS = "/usr/share/vulkan/icd.d"
@@ -108,7 +62,7 @@ class Card:
     device: str = ""
     """PCI device id, e.g. ``0x744c``."""
     name: str = ""
-    """Its name below /sys/class/drm, e.g. ``card0``; empty without a DRM driver."""
+    """Its name below /sys/class/drm: ``card0``, or ``renderD128`` where only that is known; empty without a DRM driver."""
     render: str = ""
     """Path of its render node, e.g. ``/dev/dri/renderD128``; empty where it has none."""
 
@@ -125,7 +79,7 @@ class Card:
     @property
     def node(self) -> str:
         """Path of its primary node, e.g. ``/dev/dri/card0``; empty without a DRM driver."""
-        return f"/dev/dri/{self.name}" if self.name else ""
+        return f"/dev/dri/{self.name}" if self.name.startswith("card") else ""
 
 
 @dataclass(frozen=True)
@@ -192,7 +146,8 @@ def user(reader: Reader) -> User:
 
 def cards(reader: Reader) -> tuple[Card, ...]:
     """Display (0x0300, 0x0302, 0x0380) controllers in bus order, from the PCI bus and from /sys/class/drm."""
-    names = [name for name in reader.directory("/sys/class/drm") or () if _is_card(reader, name)]
+    drm = reader.directory("/sys/class/drm") or ()
+    names = [name for name in drm if _is_card(reader, name)] or [name for name in drm if RENDER.fullmatch(name)]
     drawn = {card.bus_id: card for card in (_drm_card(reader, name) for name in names)}
     found: dict[str, Card] = {}
     for address in reader.directory("/sys/bus/pci/devices") or ():
@@ -256,7 +211,8 @@ def _drm_card(reader: Reader, name: str) -> Card:
     told = re.fullmatch(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})", events.get("PCI_ID", ""))
     if told:
         vendor, device = vendor or f"0x{told.group(1).lower()}", device or f"0x{told.group(2).lower()}"
-    render = next((f"/dev/dri/{node}" for node in reader.directory(f"{base}/drm") or () if RENDER.fullmatch(node)), "")
+    inside = (name, *(reader.directory(f"{base}/drm") or ()))
+    render = next((f"/dev/dri/{node}" for node in inside if RENDER.fullmatch(node)), "")
     return Card(vendor, bus.lower(), driver, _line(reader, f"{base}/class"), device, name, render)
 
 

@@ -83,7 +83,10 @@ def _of_board(view: HostView) -> tuple[Card, ...]:
 
 def _is_meant(view: HostView, card: Card, drivers: dict[str, str], opinion: Opinion | None) -> bool:
     """Whether Mesa has a Vulkan driver for a card as it is driven now."""
-    if not icd.names(card) or (not card.render and card.vendor in (NVIDIA, AMD, INTEL)):
+    if not icd.names(card):
+        return False
+    seen = opinion is not None and any(_is_of(each, card, 1) for each in opinion.hardware)
+    if not card.render and card.vendor in (NVIDIA, AMD, INTEL) and not seen:
         return False  # of a card without a render node its vendor's own stack speaks
     # A virtual GPU without Venus has nothing behind it but a rasteriser; the stack `venus` says so.
     return not card.virtual or _has_venus(view, card, drivers, opinion)
@@ -104,6 +107,8 @@ def _stack(view: HostView, cards: tuple[Card, ...], drivers: dict[str, str], opi
         if told is not None:
             left.remove(told)
         node, problem = check(view, card, _label(view, card))
+        if told is not None and problem is not None and problem.code == "render-node-missing":
+            problem = None  # it was not recorded: vulkaninfo could not show the GPU without it
         problem = problem or _no_driver(view, card, drivers, opinion, told)
         findings += [problem] if problem is not None and problem not in findings else []
         device = _device(view, card, told, index)

@@ -23,7 +23,8 @@ PCI = "/sys/bus/pci/devices"
         ("0000:4d:00.0", "0x56c0", "Intel Data Center GPU Flex 170", False),
         ("0001:00:02.1", "0x0bd5", "Intel GPU 0x0bd5", True),
         ("0000:03:00.0", "", "Intel GPU", False),
-        ("card0", "", "Intel GPU", False),
+        ("card0", "", "Intel GPU", True),
+        ("card0", "0x56a5", "Intel Arc A380", False),
     ],
 )
 def test_name_and_place(bus, device, label, integrated):

@@ -195,6 +195,17 @@ VIRTIO = pci("0000:00:01.0", "0x1af4", "0x1050", "virtio-pci")
         ),
         pytest.param(
             host(
+                nodes(128, 129),
+                files={
+                    "/sys/class/drm/renderD128/device/uevent": "DRIVER=i915\nPCI_SLOT_NAME=0000:00:02.0\n",
+                    "/sys/class/drm/renderD129/device/uevent": "DRIVER=xe\nPCI_SLOT_NAME=0000:03:00.0\n",
+                },
+            ),
+            [("i915", "renderD128", "renderD128"), ("xe", "renderD129", "renderD129")],
+            id="only-render-nodes-were-recorded",
+        ),
+        pytest.param(
+            host(
                 pci("0000:02:00.0", "0x1a03", "0x2000", "ast"),
                 pci("0000:4d:00.0", "0x8086", "0x56c0", "i915", "0x038000"),
                 drm(0, "ast", "0000:02:00.0"),

@@ -100,6 +100,19 @@ def test_the_evidence_names_the_rasteriser():
     assert found.probe == "vulkaninfo --summary"
 
 
+def test_vulkaninfo_s_word_counts_where_no_node_was_recorded():
+    bus = "/sys/bus/pci/devices/0000:00:02.0"
+    data = {
+        "snapshot": 1,
+        "files": {f"{bus}/vendor": "0x8086", f"{bus}/device": "0xa788", f"{bus}/class": "0x030000"},
+        "links": {f"{bus}/driver": "../../../bus/pci/drivers/i915"},
+        "commands": {VULKANINFO: SNAPSHOTS["intel-laptop"]["commands"][VULKANINFO]},
+    }
+    stack, _codes = vulkan(data)
+    (device,) = stack.devices
+    assert (stack.ready, device.name, device.bus_id) == (True, "Intel(R) Graphics (RPL-S)", "0000:00:02.0")
+
+
 def test_of_two_gpus_only_the_one_that_vulkan_shows():
     host = describe(
         ReplayReader(
