@@ -44,6 +44,116 @@ def one(edits, **more):
     return expand(carry(spec(edits, a=NODE), **more), ["t.com/dev=a"])
 
 
+NVIDIA_CTK = f"""---
+cdiVersion: 0.7.0
+containerEdits:
+  additionalGids:
+  - 44
+  deviceNodes:
+  - major: 195
+    minor: 255
+    fileMode: 438
+    path: /dev/nvidiactl
+    permissions: rw
+  env:
+  - NVIDIA_CTK_LIBCUDA_DIR={LIB}
+  - NVIDIA_VISIBLE_DEVICES=void
+  hooks:
+  - args:
+    - nvidia-cdi-hook
+    - create-symlinks
+    - --link
+    - libcuda.so.1::{LIB}/libcuda.so
+    - --link
+    - ../libnvidia-allocator.so.1::{LIB}/gbm/nvidia-drm_gbm.so
+    env:
+    - NVIDIA_CTK_DEBUG=false
+    hookName: createContainer
+    path: {HOOK}
+  - args: [nvidia-cdi-hook, enable-cuda-compat, --host-driver-version=580.142]
+    hookName: createContainer
+    path: {HOOK}
+  - args:
+    - nvidia-cdi-hook
+    - update-ldcache
+    - --ldconfig-path
+    - /usr/sbin/ldconfig
+    - --folder
+    - {LIB}
+    hookName: createContainer
+    path: {HOOK}
+  - args:
+    - nvidia-cdi-hook
+    - disable-device-node-modification
+    hookName: createContainer
+    path: {HOOK}
+  mounts:
+  - containerPath: {LIB}/libcuda.so.580.142
+    hostPath: {LIB}/libcuda.so.580.142
+    options: [ro, nosuid, nodev, rbind, rprivate]
+  - containerPath: {LIB}/libnvidia-allocator.so.580.142
+    hostPath: {LIB}/libnvidia-allocator.so.580.142
+    options:
+    - ro
+    - rbind
+  - containerPath: /run/nvidia-persistenced/socket
+    hostPath: /run/nvidia-persistenced/socket
+    options:
+    - nosuid
+    - noexec
+devices:
+- containerEdits:
+    deviceNodes:
+    - path: /dev/nvidia0
+    - path: /dev/dri/renderD128
+    hooks:
+    - args:
+      - nvidia-cdi-hook
+      - create-symlinks
+      - --link
+      - ../renderD128::/dev/dri/by-path/pci-0000:01:00.0-render
+      hookName: createContainer
+      path: {HOOK}
+  name: "0"
+kind: nvidia.com/gpu
+"""
+"""As nvidia-ctk 1.19 writes it, shortened (NVIDIA/nvidia-container-toolkit, pkg/nvcdi)."""
+
+
+def test_a_spec_of_nvidias_own_tool():
+    files = {"/etc/cdi/nvidia.yaml": NVIDIA_CTK}
+    links = {
+        f"{LIB}/libcuda.so.1": "libcuda.so.580.142",
+        f"{LIB}/libnvidia-allocator.so.1": f"{LIB}/libnvidia-allocator.so.580.142",
+    }
+    reader = ReplayReader({"snapshot": 1, "files": files, "links": links})
+    specs = carried(reader, merge([parse("/etc/cdi/nvidia.yaml", NVIDIA_CTK)])[0])
+    made = expand(specs, ["nvidia.com/gpu=0"])
+    assert made.devices == (
+        "/dev/nvidiactl:/dev/nvidiactl:rw",
+        "/dev/nvidia0:/dev/nvidia0:rwm",
+        "/dev/dri/renderD128:/dev/dri/renderD128:rwm",
+    )
+    cuda_library, allocator = (f"{LIB}/lib{name}.so.580.142" for name in ("cuda", "nvidia-allocator"))
+    assert targets(made) == {
+        cuda_library: cuda_library,
+        f"{LIB}/libcuda.so.1": cuda_library,
+        f"{LIB}/libcuda.so": cuda_library,
+        allocator: allocator,
+        f"{LIB}/libnvidia-allocator.so.1": allocator,
+        f"{LIB}/gbm/nvidia-drm_gbm.so": allocator,
+        "/run/nvidia-persistenced/socket": "/run/nvidia-persistenced/socket",
+    }
+    assert [mount.target for mount in made.mounts if not mount.read_only] == ["/run/nvidia-persistenced/socket"]
+    assert made.environment["NVIDIA_VISIBLE_DEVICES"] == "void"
+    assert (made.environment["LD_LIBRARY_PATH"], made.group_add) == (LIB, ("44",))
+    assert made.left_out == (
+        "the image's own forward-compatible libcuda is not chosen",
+        "the driver may try to make device nodes itself",
+        "the link /dev/dri/by-path/pci-0000:01:00.0-render",
+    )
+
+
 def test_everything_that_needs_no_hook():
     made = one(
         {
