@@ -63,7 +63,7 @@ def docker_daemon(tmp_path_factory):
 @pytest.fixture(scope="session")
 def docker_with(tmp_path_factory, busybox_archive):
     """``docker_with({"features": {"cdi": True}})``: Docker whose daemon.json says that, beside the one at the default
-    socket. It has the test image and no networks but «none» and «host». Made once for each content.
+    socket. It has the test image, and makes no firewall rules. Made once for each content.
     """
     engines: dict[str, DockerEngine] = {}
 
@@ -72,8 +72,13 @@ def docker_with(tmp_path_factory, busybox_archive):
         if key not in engines:
             folder = tmp_path_factory.mktemp("dockerd")
             url = f"unix://{folder}/docker.sock"
+            # A bridge of its own: a daemon that has none removes docker0, which the other one needs (moby
+            # libnetwork, removeDefaultBridgeInterface).
+            bridge = f"test-docker{len(engines)}"
+            subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
+            subprocess.run(["ip", "address", "add", f"10.79.{len(engines)}.1/24", "dev", bridge], check=True)
             values = {
-                "bridge": "none",
+                "bridge": bridge,
                 "iptables": False,
                 # On a disk, which a folder of pytest need not be; the private machine takes it away.
                 "data-root": f"/var/lib/docker/{folder.name}",

@@ -177,6 +177,10 @@ class DockerEngine:
     def stop_container(self, name: str, grace: float) -> None:
         with self._asking(f"container {name}"):
             self._client.stop(name, timeout=max(0, round(grace)))
+            # The answer comes a moment before the daemon's lists know of it. It holds the container's lock until then, for
+            # which inspecting waits (moby daemon/monitor.go, handleContainerExit).
+            with contextlib.suppress(docker.errors.NotFound):
+                self._client.inspect_container(name)
 
     def rename_container(self, name: str, new_name: str) -> None:
         with self._asking(f"container {name}"):
