@@ -21,6 +21,7 @@ DRIVERS = {
     "panthor": ("panfrost",),
     "msm": ("freedreno",),
     "msm_dpu": ("freedreno",),
+    "msm_mdp": ("freedreno",),
     "adreno": ("freedreno",),
     "asahi": ("asahi",),
     "powervr": ("powervr_mesa",),

@@ -35,7 +35,7 @@ where there is no v3d: Raspberry Pi 3 and older."""
 
 RENDERERS = (
     "nvidia", "nouveau", "amdgpu", "radeon", "i915", "xe", "v3d", "panfrost", "panthor", "lima", "etnaviv",
-    "msm", "adreno", "asahi", "powervr", "virtio_gpu", "virtio-pci", "vmwgfx",
+    "msm", "msm_dpu", "msm_mdp", "adreno", "asahi", "powervr", "pvrsrvkm", "virtio_gpu", "virtio-pci", "vmwgfx",
 )  # fmt: skip
 """Kernel drivers with a render node."""
 

@@ -42,6 +42,7 @@ SOC_VENDORS = {
     "panthor": (ARM, "arm", "Mali GPU (panthor)"),
     "msm": (QUALCOMM, "qualcomm", "Adreno GPU"),
     "msm_dpu": (QUALCOMM, "qualcomm", "Adreno GPU"),
+    "msm_mdp": (QUALCOMM, "qualcomm", "Adreno GPU"),
     "adreno": (QUALCOMM, "qualcomm", "Adreno GPU"),
     "asahi": ("", "apple", "Apple GPU (asahi)"),
     "powervr": (IMAGINATION, "imagination", "PowerVR GPU"),

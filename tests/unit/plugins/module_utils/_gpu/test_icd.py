@@ -6,7 +6,12 @@ import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu import icd
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import ReplayReader
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.view import Card
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.view import (
+    DISPLAY_DRIVERS,
+    NO_GPU_DRIVERS,
+    RENDERERS,
+    Card,
+)
 
 USR = "/usr/share/vulkan/icd.d"
 
@@ -89,3 +94,10 @@ def test_the_user_s_own_drivers_come_first(environ, directory):
 )
 def test_the_driver_that_a_card_needs(vendor, device, driver, names):
     assert icd.names(Card(vendor, "0000:01:00.0", driver, device=device)) == names
+
+
+def test_what_has_vulkan_renders():
+    """The sign by which `host.py` asks for Vulkan at all, and the list of drivers, say the same."""
+    assert set(icd.DRIVERS) <= set(RENDERERS)
+    assert set(icd.WITHOUT_VULKAN) <= {*RENDERERS, *DISPLAY_DRIVERS}
+    assert not set(icd.DRIVERS) & {*icd.WITHOUT_VULKAN, *NO_GPU_DRIVERS, *DISPLAY_DRIVERS}
