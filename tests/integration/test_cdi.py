@@ -12,11 +12,11 @@ import pathlib
 import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.facts import gather
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.named import with_named_devices
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.plan import (
     AccessPlan,
     GpuWish,
     plan_stack,
-    with_named_devices,
 )
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker import DockerEngine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError, InputError

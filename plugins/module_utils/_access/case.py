@@ -161,11 +161,10 @@ class Case:
 def cdi_groups(engine: EngineFacts, names: t.Iterable[str]) -> tuple[str, ...]:
     """Groups of CDI devices, asked for by ourselves as well.
 
-    Docker loses those of a spec until moby/moby#52579 (May 2026), and no engine gives them to what `exec` starts. In a
-    rootless container a gid of the host means nothing.
+    Docker loses those of a spec until moby/moby#52579 (May 2026), and no engine gives them to what `exec` starts.
     """
     gids = {gid for name in names for gid in engine.cdi_groups.get(name, ())}
-    return () if engine.rootless else tuple(str(gid) for gid in sorted(gids))
+    return tuple(str(gid) for gid in sorted(gids))
 
 
 def is_here(engine: EngineFacts) -> bool:
@@ -206,26 +205,30 @@ def with_permissions(plan: AccessPlan, case: Case) -> AccessPlan:
     given = {text.partition(":")[0] for text in plan.devices}
     given |= set() if plan.gpu.mode == "explicit" else set(case.nodes)
     known = [node for device in (*case.devices, *case.host.npus) for node in device.nodes if node.path in given]
-    groups, lost = groups_for(case.engine, known)
-    if plan.group_add:
-        groups = ("keep-groups",) if "keep-groups" in groups else tuple(dict.fromkeys((*plan.group_add, *groups)))
+    groups, lost = groups_for(case.engine, (*plan.group_add, *_closed_to(known)))
     gpu = replace(plan.gpu, reason=f"{plan.gpu.reason}; {lost}") if lost else plan.gpu
     return replace(plan, gpu=gpu, group_add=groups, security_opt=labels(case.engine))
 
 
-def groups_for(engine: EngineFacts, nodes: t.Iterable[DeviceNode]) -> tuple[tuple[str, ...], str]:
-    """Groups a container's user needs for nodes that not everybody may open, and what to say where none would help.
+def _closed_to(nodes: t.Iterable[DeviceNode]) -> t.Iterator[str]:
+    """Groups of the nodes that not everybody may open."""
+    for node in nodes:
+        if node.gid and node.mode and not node.mode.endswith(("6", "7")):
+            yield str(node.gid)
+
+
+def groups_for(engine: EngineFacts, gids: t.Iterable[str]) -> tuple[tuple[str, ...], str]:
+    """What to add a container's user to for these groups of the host, and what to say where nothing would help.
 
     Inside a rootless container a numeric gid of the host means nothing; keep-groups passes on the groups of the user
-    who starts it (podman-run, --group-add; crun only, and not through an API).
+    who starts it, and stands alone (podman-run, --group-add; crun only, and not through an API).
     """
-    closed = [node for node in nodes if node.gid and node.mode and not node.mode.endswith(("6", "7"))]
-    gids = sorted({node.gid for node in closed})
-    if not gids or not engine.rootless:
-        return tuple(str(gid) for gid in gids), ""
+    wanted = tuple(sorted(set(gids), key=int))
+    if not wanted or not engine.rootless:
+        return wanted, ""
     if engine.name == "podman" and engine.runtimes in ((), ("crun",)):
         return ("keep-groups",), ""
-    return (), f"rootless {engine.name} cannot pass on group {gids[0]}, to which {closed[0].path} is open"
+    return (), f"rootless {engine.name} cannot pass on group {wanted[0]}, to which a node is open"
 
 
 def labels(engine: EngineFacts) -> tuple[str, ...]:

@@ -12,25 +12,15 @@ One planner for each stack: `nvidia.py`, `render.py`. Why so: docs/decisions/how
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
 
 from .._errors import InputError
 from .._gpu.model import EngineFacts, GpuHost, Stack
 from .._group.config import GpuRequest
 from . import nvidia, render
-from .case import AccessPlan, Case, GpuWish, cdi_groups, check_capabilities, with_npus, with_permissions
+from .case import AccessPlan, Case, GpuWish, check_capabilities, with_npus, with_permissions
 from .choose import TooFew, declared_by, identities, select_devices
-from .names import is_cdi_name
 
-__all__ = [
-    "AccessPlan",
-    "GpuWish",
-    "declared_on",
-    "named_devices",
-    "plan_access",
-    "plan_stack",
-    "with_named_devices",
-]
+__all__ = ["AccessPlan", "GpuWish", "declared_on", "plan_access", "plan_stack"]
 
 _PLANNERS: dict[str, t.Callable[[Case], AccessPlan]] = {
     "nvidia": nvidia.native,
@@ -123,46 +113,6 @@ def declared_on(host: GpuHost) -> dict[str, int]:
         for uuid, size in declared_by(engine, same).items():
             total[uuid] = total.get(uuid, 0) + size
     return total
-
-
-def with_named_devices(
-    plan: AccessPlan, host: GpuHost, engine: EngineFacts, named: t.Sequence[str], where: str = ""
-) -> AccessPlan:
-    """The plan with devices that the group file asks for by CDI names of its own (Compose's `devices`).
-
-    Passed on where the engine resolves them, carried out here where it cannot read their specs.
-    Raises InputError for a name that neither way gives.
-    """
-    resolved = [name for name in named if name in engine.cdi_devices]
-    groups = dict.fromkeys((*plan.group_add, *cdi_groups(engine, resolved)))
-    plan = replace(plan, devices=(*plan.devices, *resolved), group_add=tuple(groups))
-    left = [name for name in named if name not in resolved]
-    if not left:
-        return plan
-    from .expand import NotExpandable, expand
-
-    try:
-        made = expand(host.cdi, left)
-    except NotExpandable as error:
-        known = ", ".join(engine.cdi_devices) or "none"
-        raise InputError(
-            f"{engine.name} does not resolve the CDI device {left[0]}, and it cannot be carried out here: {error}",
-            where,
-            f"Known to {engine.name}: {known}. Look at gpu_facts' findings for specs that cannot be used.",
-        ) from error
-    return replace(
-        plan,
-        devices=(*plan.devices, *made.devices),
-        mounts=(*plan.mounts, *made.mounts),
-        environment={**made.environment, **plan.environment},
-        group_add=tuple(dict.fromkeys((*plan.group_add, *made.group_add))),
-    )
-
-
-def named_devices(devices: t.Iterable[t.Mapping[str, t.Any] | str]) -> tuple[str, ...]:
-    """The CDI names among a service's canonical `devices`."""
-    sources = [entry if isinstance(entry, str) else str(entry.get("source")) for entry in devices]
-    return tuple(source for source in sources if is_cdi_name(source))
 
 
 def _cpu(skipped: list[str]) -> AccessPlan:

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...module_utils._access.display import DisplayPlan
-from ...module_utils._access.plan import AccessPlan, named_devices
+from ...module_utils._access.named import named_devices
+from ...module_utils._access.plan import AccessPlan
 from ...module_utils._errors import InputError
 from ...module_utils._group.config import ContainerConfig, Mount, Port, SecretFile, Service
 from .._nearest import did_you_mean

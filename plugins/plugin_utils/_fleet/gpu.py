@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from ...module_utils._access import named
 from ...module_utils._access import plan as access
 from ...module_utils._errors import InputError
 from ...module_utils._gpu.model import EngineFacts, GpuHost
@@ -45,10 +46,10 @@ def plan_gpu(placement: Placement, service: str, facts: GpuHost, taken: Mapping[
     content = placement.services[service]
     _check_requests(content, where)
     plan = access.plan_access(facts, engine, wish, where, taken) if wish is not None else NO_GPU
-    named = access.named_devices(content.get("devices") or ())
-    if not named:
+    wanted = named.named_devices(content.get("devices") or ())
+    if not wanted:
         return plan
-    return access.with_named_devices(plan, facts, engine, named, placement.where("services", service, "devices"))
+    return named.with_named_devices(plan, facts, engine, wanted, placement.where("services", service, "devices"))
 
 
 def _check_requests(content: Mapping[str, t.Any], where: str) -> None:
