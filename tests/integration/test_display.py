@@ -134,8 +134,10 @@ def sessions() -> t.Iterator[pathlib.Path]:
 
 @pytest.fixture
 def x_server(screen: Screen, sessions: pathlib.Path) -> t.Iterator[XServer]:
-    made = not SOCKETS.exists()
-    SOCKETS.mkdir(mode=0o1777, exist_ok=True)
+    if not SOCKETS.exists():
+        # /tmp is the host's. The directory stays: another private machine may have mounted something on it meanwhile.
+        SOCKETS.mkdir()
+        SOCKETS.chmod(0o1777)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", str(SOCKETS)], check=True)
     (sessions / "0").mkdir(mode=0o700)
     server = XServer(screen.engine, sessions / "0")
@@ -145,8 +147,6 @@ def x_server(screen: Screen, sessions: pathlib.Path) -> t.Iterator[XServer]:
     finally:
         server.remove()
         subprocess.run(["umount", "-l", str(SOCKETS)], check=True)
-        if made:
-            SOCKETS.rmdir()
 
 
 def run_in(engine: str, name: str, *words: str) -> subprocess.CompletedProcess[str]:
