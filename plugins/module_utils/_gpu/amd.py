@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .kfd import KfdNode
+from .kfd import KfdNode, same_card
 from .model import GpuDevice
 from .probe import Reader
 from .rocminfo import Agent
@@ -41,6 +41,7 @@ class Entry:
     """Number among the GPUs that ROCm counts."""
     part: int | None = None
     """Number of the partition, for a card that is split into several (MI300)."""
+    parts: int = 1
     render: str = ""
     """Path of its render node; empty where nothing tells."""
 
@@ -72,14 +73,15 @@ def entries(cards: tuple[Card, ...], nodes: tuple[KfdNode, ...], agents: tuple[A
 def _of_node(
     number: int, node: KfdNode, nodes: tuple[KfdNode, ...], cards: tuple[Card, ...], agents: tuple[Agent, ...]
 ) -> Entry:
-    same = [each for each in nodes if node.bus_id and each.bus_id == node.bus_id]
-    card = _card_of(node, cards, len(nodes))
+    same = [each for each in nodes if each is node or same_card(each, node)]
+    found = (_card_of(each, cards, len(nodes)) for each in (node, *same))
+    card = next((card for card in found if card is not None), None)
     agent = next((agent for agent in agents if agent.node == node.number), None)
     agent = agent or next((agent for agent in agents if agent.uuid and agent.uuid == node.uuid), None)
     part = same.index(node) if len(same) > 1 else None
     # Each partition has a render node of its own; the card's is the first one's.
     render = node.render or (card.render if card and not part else "")
-    return Entry(card, node, agent, number, part, render)
+    return Entry(card, node, agent, number, part, len(same), render)
 
 
 def _of_agent(number: int, agent: Agent, agents: tuple[Agent, ...], cards: tuple[Card, ...]) -> Entry:
@@ -190,9 +192,10 @@ def _memory(reader: Reader, entry: Entry) -> tuple[int | None, int | None]:
     An APU's is what the firmware set aside for it; it may borrow more of the host's memory.
     """
     told = (entry.node.memory_bytes if entry.node else None) or (entry.agent.memory_bytes if entry.agent else None)
-    if entry.part is not None:
-        return told, None
     total, used = (_number(reader, entry, f"mem_info_vram_{what}") for what in ("total", "used"))
+    if entry.part is not None:
+        # Each partition has an equal share (drivers/gpu/drm/amd/amdgpu/amdgpu_amdkfd.h, KFD_XCP_MEMORY_SIZE).
+        return told or (total // entry.parts if total else None), None
     if not total:
         return told, None
     return total, None if used is None else max(0, total - used)

@@ -72,9 +72,17 @@ def architecture(version: int) -> str:
 def bus_address(location: int, domain: int) -> str:
     """PCI address of a node's ``location_id``, whose low 16 bits are bus, device and function.
 
-    The highest four bits number the partitions of a card (kfd_topology.c, «node id = location_id[31:28]»).
+    Partitions of a card are numbered in its function or in the highest four bits, by the kernel's age
+    (kfd_topology.c, «node id = location_id[31:28]»; a capture of MI308X: ROCm/k8s-device-plugin, testdata).
     """
     return f"{domain:04x}:{location >> 8 & 0xFF:02x}:{location >> 3 & 0x1F:02x}.{location & 7}"
+
+
+def same_card(one: KfdNode, other: KfdNode) -> bool:
+    """Whether two nodes are partitions of one card: they share its number, or its address."""
+    if one.uuid and other.uuid:
+        return one.uuid == other.uuid
+    return bool(one.bus_id) and one.bus_id == other.bus_id
 
 
 def _node(reader: Reader, path: str, number: int) -> KfdNode | None:
@@ -93,13 +101,13 @@ def _node(reader: Reader, path: str, number: int) -> KfdNode | None:
         f"/dev/dri/renderD{minor}" if minor else "",
         f"GPU-{values['unique_id']:016x}" if values.get("unique_id") else "",
         bool(values.get("cpu_cores_count")),
-        _memory(reader, path),
+        _memory(reader, path) or values.get("local_mem_size") or None,
         "" if name == "ip discovery" else name,
     )
 
 
 def _memory(reader: Reader, path: str) -> int | None:
-    """Its own memory. The property ``local_mem_size`` is no help: current kernels print 0 there."""
+    """Its own memory, from its banks; the property ``local_mem_size`` is 0 on current kernels."""
     banks = [
         properties(reader.file(f"{path}/mem_banks/{name}/properties"))
         for name in reader.directory(f"{path}/mem_banks") or ()

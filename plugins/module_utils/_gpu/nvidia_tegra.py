@@ -24,6 +24,7 @@ NAME = "nvidia-tegra"
 RELEASE = "/etc/nv_tegra_release"
 NVMAP = "/dev/nvmap"
 LISTS = "/etc/nvidia-container-runtime/host-files-for-container.d"
+SPECS = ("/etc/cdi", "/var/run/cdi")
 
 CHIPS = (
     # in the device tree, in models' names, name, compute capability (developer.nvidia.com/cuda-gpus; Thor: CUDA 13)
@@ -73,14 +74,7 @@ def detect(view: HostView) -> Detected:
     nodes = _nodes(view.reader)
     problem = _problem(view, nodes)
     device = _device(view, nodes, problem is None)
-    findings = [problem] if problem is not None else []
-    if (
-        problem is None
-        and view.platform == "jetson"
-        and not any(name.endswith(".csv") for name in view.reader.directory(LISTS) or ())
-    ):
-        text = f"{LISTS} holds no list of the driver's files: nvidia-ctk cannot give this GPU to containers"
-        findings.append(finding("tegra-lists-missing", text, LISTS, f"no *.csv in {LISTS}"))
+    findings = [problem] if problem is not None else _for_containers(view)
     reason = problem.message if problem is not None else f"the driver of {device.driver or 'Jetson Linux'} is there"
     return Detected(Stack(NAME, problem is None, reason, (device,)), tuple(findings))
 
@@ -97,6 +91,16 @@ def discrete(view: HostView, cards: tuple[Card, ...]) -> tuple[Card, ...]:
     if not own and _chip(view.reader)[0] == "tegra264":
         own = ["0000:01:00.0"]
     return tuple(card for card in cards if card.driver == "nvidia" and card.bus_id not in own)
+
+
+def _for_containers(view: HostView) -> list[Finding]:
+    """What a program here does without and nvidia-ctk needs: the lists, as long as no CDI spec was made of them."""
+    specs = [name for directory in SPECS for name in view.reader.directory(directory) or () if "nvidia" in name]
+    lists = [name for name in view.reader.directory(LISTS) or () if name.endswith(".csv")]
+    if view.platform != "jetson" or specs or lists:
+        return []
+    text = f"{LISTS} holds no list of the driver's files: nvidia-ctk cannot give this GPU to containers"
+    return [finding("tegra-lists-missing", text, LISTS, f"no *.csv in {LISTS}, no NVIDIA spec in {' or '.join(SPECS)}")]
 
 
 def without_own(devices: tuple[GpuDevice, ...]) -> tuple[GpuDevice, ...]:

@@ -12,6 +12,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.kfd impo
     bus_address,
     gpu_nodes,
     properties,
+    same_card,
 )
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import ReplayReader
 
@@ -117,6 +118,25 @@ def test_its_own_memory_is_the_sum_of_the_banks_of_its_frame_buffer():
     )
     assert gpu_nodes(reader)[0].memory_bytes == 1024
     assert gpu_nodes(topology({1: GPU}))[0].memory_bytes is None
+
+
+def test_an_older_kernel_says_it_in_one_number():
+    assert gpu_nodes(topology({1: GPU + "local_mem_size 17163091968\n"}))[0].memory_bytes == 17163091968
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("location_id 2560\nunique_id 7\n", "location_id 2561\nunique_id 7\n", True),  # a capture of MI308X
+        ("location_id 2560\nunique_id 7\n", "location_id 268437984\nunique_id 8\n", False),
+        ("location_id 2560\n", "location_id 268438016\n", True),
+        ("location_id 2560\n", "location_id 2816\n", False),
+        ("", "", False),
+    ],
+)
+def test_partitions_of_one_card(first, second, same):
+    one, other = gpu_nodes(topology({1: "simd_count 80\n" + first, 2: "simd_count 80\n" + second}))
+    assert same_card(one, other) is same
 
 
 def test_a_code_name_is_kept_and_the_newer_kernels_word_for_all_is_not():

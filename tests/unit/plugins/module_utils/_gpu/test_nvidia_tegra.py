@@ -114,6 +114,8 @@ def test_a_user_outside_the_nodes_group_is_told_its_number():
 def test_missing_lists_matter_to_containers_only():
     found = detect(changed("jetson-orin-no-lists"))
     assert (found.stack.ready, [each.code for each in found.findings]) == (True, ["tegra-lists-missing"])
+    made = changed("jetson-orin-no-lists", directories={"/etc/cdi": ["nvidia.yaml"]})
+    assert detect(made).findings == ()
 
 
 @pytest.mark.parametrize(

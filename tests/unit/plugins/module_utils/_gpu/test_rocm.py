@@ -125,6 +125,15 @@ def test_each_of_several_gpus_stands_for_itself():
     assert [finding.code for finding in found.findings] == ["render-node-missing"]
 
 
+def test_partitions_share_a_cards_memory_and_have_nodes_and_names_of_their_own():
+    found = detect(changed("amd-mi308x-cpx"))
+    assert [(gpu.name, gpu.index, gpu.minor, gpu.bus_id) for gpu in found.stack.devices] == [
+        (f"AMD Instinct MI308X OAM (partition {number})", number, 128 + number, "0000:0a:00.0") for number in range(4)
+    ]
+    assert {gpu.memory_bytes for gpu in found.stack.devices} == {206141652992 // 4}
+    assert len({gpu.uuid for gpu in found.stack.devices}) == 4
+
+
 def test_one_reason_for_all_gpus_is_said_once():
     assert [finding.code for finding in detect(changed("amd-two-gpus", files=USER)).findings] == ["no-permission"]
 
