@@ -24,12 +24,20 @@ from .view import Detected, HostView
 def _nvidia(looked: HostView) -> Detected:
     reader = looked.reader
     if not (
-        looked.cards_of(view.NVIDIA) or reader.file("/proc/driver/nvidia/version") or reader.node("/dev/nvidiactl")
+        looked.cards_of(view.NVIDIA)
+        or reader.file("/proc/driver/nvidia/version")
+        or reader.node("/dev/nvidiactl")
+        or any(_succeeds(reader, words) for words in (("nvidia-smi", "-q", "-x"), ("nvidia-smi", "-L")))
     ):
         return Detected()
     from .nvidia import detect
 
     return detect(looked)
+
+
+def _succeeds(reader: Reader, words: tuple[str, ...]) -> bool:
+    told = reader.known(words)
+    return told is not None and told.rc == 0
 
 
 def _nvidia_wsl(looked: HostView) -> Detected:

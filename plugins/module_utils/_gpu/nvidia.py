@@ -112,7 +112,7 @@ def _explain(view: HostView, cards: tuple[Card, ...], answer: Answer, loaded: bo
 def _check(view: HostView, cards: tuple[Card, ...], answer: Answer) -> Detected:
     """The driver answers: are the nodes there, may they be opened, is every card alive?"""
     findings: list[Finding] = []
-    devices = []
+    devices: list[GpuDevice] = []
     for device in _completed(view, answer):
         nodes = [_node(view.reader, CONTROL), *_gpu_nodes(view.reader, [device])]
         problem = _problem(view, device, nodes, answer)
@@ -127,7 +127,9 @@ def _check(view: HostView, cards: tuple[Card, ...], answer: Answer) -> Detected:
         findings += _not_driven(view, cards, answer)
     if answer.crashed:
         findings.append(
-            finding("nvidia-smi-crashed", answer.crashed, "NVML", evidence=f"CUDA works: {answer.evidence}")
+            finding(
+                "nvidia-smi-crashed", answer.crashed, "NVML", evidence=f"{answer.source} answers: {answer.evidence}"
+            )
         )
     if ready:
         driver = answer.driver or ready[0].driver or "of unknown version"
@@ -149,12 +151,27 @@ def _completed(view: HostView, answer: Answer) -> list[GpuDevice]:
             changes = {name: getattr(same, name) for name in ("minor", "bus_id", "driver") if not _told(device, name)}
         if device.index in answer.unified:
             changes.update(unified_memory(view.reader))
-        devices.append(_with_slice_nodes(view.reader, dataclasses.replace(device, **changes)))
+        devices.append(dataclasses.replace(device, **changes))
+    devices = [_with_slice_nodes(view.reader, device) for device in _with_minors(view.reader, devices)]
     if view.platform == "container" and answer.source == GPUS:
         # procfs shows the outer host's GPUs; this container has those whose nodes it was given.
         given = [device for device in devices if None not in _gpu_nodes(view.reader, [device])]
         return [dataclasses.replace(device, index=index) for index, device in enumerate(given)] or devices
     return devices
+
+
+def _with_minors(reader: Reader, devices: list[GpuDevice]) -> list[GpuDevice]:
+    """Minors that nothing told, where nodes and GPUs are equally many. A guess: both are counted in the bus's order."""
+    lacking = [device for device in devices if device.minor is None]
+    if not lacking:
+        return devices
+    there = [minor for minor in range(64) if _node(reader, f"/dev/nvidia{minor}") is not None]
+    left = [minor for minor in there if minor not in {device.minor for device in devices}]
+    if len(left) != len(lacking):
+        return devices
+    return [
+        device if device.minor is not None else dataclasses.replace(device, minor=left.pop(0)) for device in devices
+    ]
 
 
 def _with_slice_nodes(reader: Reader, device: GpuDevice) -> GpuDevice:
@@ -181,7 +198,8 @@ def _problem(view: HostView, device: GpuDevice, nodes: list[DeviceNode | None], 
     if device.index in answer.lost:
         evidence = f"GPU {device.index}: GPU is lost"
         return finding("gpu-lost", f"The GPU {label} fell off the bus", answer.source, evidence=evidence)
-    if None in nodes:
+    if None in nodes and view.reader.directory("/dev") is not None:
+        # A snapshot of tools' answers alone shows no nodes, and the tools could open them.
         minor = "<minor>" if device.minor is None else device.minor
         missing = CONTROL if nodes[0] is None else f"/dev/nvidia{minor}"
         evidence = f"{missing}: no such device node"

@@ -51,7 +51,7 @@ class Answer:
     unified: tuple[int, ...] = ()
     """Indexes of GPUs that have no memory of their own but use the machine's (GB10)."""
     crashed: str = ""
-    """What an earlier source died of, where this one stands in for it."""
+    """What another source died of, where this one answers all the same."""
 
 
 def ask(reader: Reader, stack: str, programs: tuple[str, ...] = ("nvidia-smi",)) -> Answer | None:
@@ -64,6 +64,13 @@ def ask(reader: Reader, stack: str, programs: tuple[str, ...] = ("nvidia-smi",))
         from .nvidia_smi import ask_smi
 
         answer = ask_smi(reader, stack, programs)
+    elif not answer.problem:
+        known = (reader.known((program, "-q", "-x")) for program in programs)
+        told = next((result for result in known if result is not None), None)
+        if told is not None:
+            from .nvidia_smi import second_opinion
+
+            answer = second_opinion(answer, told, reader.known((programs[-1], "-L")))
     if answer is not None and answer.problem != CRASHED:
         return answer
     return _from_cuda(reader.cuda(), stack, answer) or answer

@@ -36,20 +36,46 @@ UNKNOWN = ("N/A", "[N/A]", "Not Supported", "[Not Supported]", "ERR!", "Unknown 
 
 def ask_smi(reader: Reader, stack: str, programs: tuple[str, ...]) -> Answer | None:
     """The first nvidia-smi there is: its XML, else its list where that is known; None when the host has none."""
+    result = _first(programs, QUERY, lambda argv: reader.command(argv, timeout=30.0))
     answer = None
-    for program in programs:
-        result = reader.command((program, *QUERY), timeout=30.0)
-        if result is not None:
-            answer = from_smi(result, stack, lambda used=program: reader.command((used, *LIST), timeout=30.0))
-            break
+    if result is not None:
+        answer = from_smi(
+            result, stack, lambda: _first(programs, LIST, lambda argv: reader.command(argv, timeout=30.0))
+        )
     if answer is None or answer.problem in (CRASHED, "nvidia-smi-failed"):
-        listed = reader.known((programs[-1], *LIST))
+        listed = _first(programs, LIST, reader.known)
         found = () if listed is None else from_list(listed.stdout, stack)
-        if found:
+        if listed is not None and found:
             return Answer("nvidia-smi -L", found, evidence=_first_line(listed.stdout))
         if answer is None and listed is not None:
             return _refused("nvidia-smi -L", listed)
     return answer
+
+
+def second_opinion(answer: Answer, result: CommandResult, listed: CommandResult | None) -> Answer:
+    """NVML's answer, completed by nvidia-smi's two; where nvidia-smi crashes, that is worth telling, too."""
+    other = from_smi(result, answer.devices[0].stack, lambda: listed)
+    if other.problem == CRASHED:
+        return dataclasses.replace(answer, crashed=other.message)
+    same = {key: each for each in other.devices for key in (each.uuid, each.bus_id) if key}
+    devices = tuple(_completed(each, same.get(each.uuid) or same.get(each.bus_id)) for each in answer.devices)
+    return dataclasses.replace(answer, devices=devices, driver=answer.driver or other.driver)
+
+
+def _completed(device: GpuDevice, other: GpuDevice | None) -> GpuDevice:
+    if other is None:
+        return device
+    names = ("uuid", "minor", "bus_id", "memory_bytes", "memory_free_bytes", "driver", "mig")
+    lacking = [name for name in names if getattr(device, name) in (None, "", ())]
+    return dataclasses.replace(device, **{name: getattr(other, name) for name in lacking})
+
+
+def _first(
+    programs: tuple[str, ...], words: tuple[str, ...], ask: t.Callable[[tuple[str, ...]], CommandResult | None]
+) -> CommandResult | None:
+    """The answer of the first of the programs that there is."""
+    answers = (ask((program, *words)) for program in programs)
+    return next((answer for answer in answers if answer is not None), None)
 
 
 def from_smi(result: CommandResult, stack: str, listing: t.Callable[[], CommandResult | None]) -> Answer:

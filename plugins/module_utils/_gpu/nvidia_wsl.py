@@ -97,7 +97,7 @@ def _checked(view: HostView, answer: Answer, dxg: DeviceNode) -> Detected:
         if not device.ready
     ]
     if answer.crashed:
-        text = f"{answer.crashed}; CUDA works all the same"
+        text = f"{answer.crashed}; {answer.source} answers all the same"
         found.append(finding("nvidia-smi-crashed", text, "NVML", evidence=f"{answer.crashed}; {answer.evidence}"))
     ready = [device for device in devices if device.ready]
     if ready and all(device.memory_bytes is None for device in ready):

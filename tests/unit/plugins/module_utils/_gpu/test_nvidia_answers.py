@@ -17,6 +17,7 @@ CRASH = {"error": -11, "message": "killed by SIGSEGV"}
     ("nvml", "smi", "cuda", "source", "problem"),
     [
         (NVML, SMI, CUDA, "NVML", ""),
+        (NVML, {"rc": 139}, CUDA, "NVML", ""),
         (None, SMI, CUDA, "nvidia-smi -q -x", ""),
         ({"devices": 3}, SMI, CUDA, "nvidia-smi -q -x", ""),
         ({"error": 18}, SMI, CUDA, "NVML", "driver-library-mismatch"),
@@ -35,7 +36,8 @@ def test_order_of_trust(nvml, smi, cuda, source, problem):
     answer = ask(ReplayReader(data), "nvidia")
     assert (answer.source, answer.problem) == (source, problem)
     assert answer.evidence
-    assert bool(answer.crashed) is (source == "libcuda" and (nvml is CRASH or smi is not None))
+    smi_crashes = smi is not None and smi["rc"] == 139 and not problem
+    assert bool(answer.crashed) is (smi_crashes or (source == "libcuda" and nvml is CRASH))
 
 
 def test_a_host_without_any_source():

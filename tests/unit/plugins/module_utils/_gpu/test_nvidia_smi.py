@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.model import GpuDevice
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.nvidia_answers import Answer
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.nvidia_smi import (
     ask_smi,
     from_list,
     from_smi,
     mebibytes,
+    second_opinion,
 )
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe import CommandResult
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import ReplayReader
@@ -118,3 +121,13 @@ def test_the_list_stands_in_where_the_xml_is_missing_or_broken():
     mismatch = {"rc": 18, "stdout": "Failed to initialize NVML: Driver/library version mismatch\n"}
     assert ask_smi(commands(**{"-L": mismatch}), "nvidia", ("nvidia-smi",)).problem == "driver-library-mismatch"
     assert ask_smi(commands(), "nvidia", ("nvidia-smi",)) is None
+
+
+def test_a_second_opinion_completes_the_first():
+    first = Answer("NVML", (GpuDevice("nvidia", "nvidia", "by NVML", bus_id="0000:01:00.0"),), "1.0")
+    text = GPU.format(name="by smi", mode="None", total="24564 MiB")
+    done = second_opinion(first, CommandResult(0, text), None)
+    device = done.devices[0]
+    assert (device.name, device.memory_bytes, device.driver, done.driver) == ("by NVML", 24564 << 20, "580.142", "1.0")
+    assert second_opinion(first, CommandResult(9, "Driver Not Loaded"), None) == first
+    assert "139" in second_opinion(first, CommandResult(139), None).crashed
