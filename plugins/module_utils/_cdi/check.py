@@ -74,7 +74,8 @@ def read_files(
     files = []
     for directory in directories:
         names = reader.directory(directory)
-        if names is None and reader.exists(directory):
+        parent, _slash, name = directory.rpartition("/")
+        if names is None and name in (reader.directory(parent or "/") or ()):
             files.append(SpecFile(directory, problems=(_closed(directory),)))
         there = {f"{directory}/{name}" for name in names or ()}
         coming = {path for path in changes if path.rpartition("/")[0] == directory}

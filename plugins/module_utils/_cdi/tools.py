@@ -16,7 +16,7 @@ from .._gpu.probe import CommandResult, find_program
 from . import kinds
 from .form import documents, parse
 from .schema import problems
-from .versions import Spec
+from .versions import Spec, minimum
 
 Run = t.Callable[[t.Sequence[str], float], CommandResult]
 
@@ -43,13 +43,10 @@ def ask(stack: str, program: str, directory: str, run: Run, timeout: float) -> S
     result = run(argv, timeout)
     command = " ".join([os.path.basename(program), *argv[1:]])
     if result.rc != 0:
-        raise FleetError(
-            f"it failed with status {result.rc}: {_words(result)}",
-            command,
-            _mend(stack),
-        )
+        raise FleetError(f"it failed with status {result.rc}: {_words(result)}", command, _mend(stack))
     spec = _of_kind(kinds.KINDS[stack], _answers(stack, result, directory, command), command)
-    found = problems(spec)
+    # Which version it has does not matter: it is told anew from the content.
+    found = problems({**spec, "cdiVersion": minimum(spec)})
     if found:
         raise FleetError(
             f"engines would drop its spec: {'; '.join(found[:3])}", command, f"Update {kinds.TOOLS[stack].package}."

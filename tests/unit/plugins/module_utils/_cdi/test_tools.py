@@ -46,6 +46,12 @@ def test_of_several_specs_the_one_of_the_kind_is_taken(tmp_path, scratch):
     assert ask("intel", path, scratch, run_program, 30)["kind"] == "intel.com/gpu"
 
 
+@pytest.mark.parametrize("version", ["0.3.0", "1.2.0"])
+def test_the_version_that_a_tool_says_does_not_matter(tmp_path, scratch, version):
+    path = stand_ins.put(tmp_path, "nvidia-ctk", stand_ins.nvidia(cdiVersion=version))
+    assert ask("nvidia", path, scratch, run_program, 30)["cdiVersion"] == version
+
+
 def test_a_variable_does_not_send_the_spec_elsewhere(tmp_path, scratch, monkeypatch):
     monkeypatch.setenv("NVIDIA_CTK_CDI_OUTPUT_FILE_PATH", str(tmp_path / "elsewhere.yaml"))
     path = stand_ins.put(tmp_path, "nvidia-ctk", stand_ins.nvidia())
@@ -60,7 +66,7 @@ def test_a_variable_does_not_send_the_spec_elsewhere(tmp_path, scratch, monkeypa
         ("nvidia", "nvidia-ctk", [], "no driver", "Driver/library version mismatch"),
         ("nvidia", "nvidia-ctk", [], "garbage", "its answer cannot be read: .*"),
         ("nvidia", "nvidia-ctk", [], "silent", "its answer cannot be read"),
-        ("nvidia", "nvidia-ctk", [{"kind": "nvidia.com/gpu", "devices": []}], "", "cdiVersion: it is missing"),
+        ("nvidia", "nvidia-ctk", [{"kind": "nvidia.com/gpu", "devices": []}], "", "devices: there is none"),
         ("nvidia", "nvidia-ctk", [stand_ins.nvidia(kind="a.com/b")], "", "no spec of nvidia.com/gpu, but a.com/b"),
         ("nvidia", "nvidia-ctk", [stand_ins.nvidia(surprise=1)], "", "surprise: the parser knows no such field"),
         ("rocm", "amd-ctk", [], "silent", "it wrote no file and said: Failed to get GPUs"),
