@@ -253,7 +253,7 @@ class Run:
 
     def _look_for_gpu(self, wanted: Wanted, promise: GpuPromise) -> None:
         """Before its health: a GPU that is not there is known at once, and nothing else would tell. Raises GpuNotSeen."""
-        seen = look(self.place.engine, wanted.config.name, promise)
+        seen = look(self.place.engine, wanted.config.name, promise, with_torch=True)
         self.messages.put(("gpu", wanted.key, seen))
         if seen.failed:
             raise GpuNotSeen(complaint(promise, seen), f"{wanted.group}/{wanted.service.name}")

@@ -292,5 +292,5 @@ def _torch_sees(answer: Answer) -> bool:
 def _torch_words(answer: Answer) -> str:
     if answer.torch is None:
         return ""
-    available = {True: "sees a GPU", False: "sees no GPU", None: "not asked"}[answer.torch.available]
+    available = {True: "sees a GPU", False: "sees no GPU", None: "no answer"}[answer.torch.available]
     return f"torch {answer.torch.version} for {answer.torch.built_for or 'the CPU'}: {available}"

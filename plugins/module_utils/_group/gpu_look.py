@@ -23,9 +23,12 @@ class GpuNotSeen(FleetError):
     """A container does not see the GPU that it was promised."""
 
 
-def look(engine: Engine, container: str, promise: GpuPromise) -> Seen:
-    """What `container` sees. One that ends meanwhile is not verified: why it ended is not said here."""
-    for argv, read in ((python_command(promise), from_python), (shell_command(promise), from_shell)):
+def look(engine: Engine, container: str, promise: GpuPromise, with_torch: bool = False) -> Seen:
+    """What `container` sees. One that ends meanwhile is not verified: why it ended is not said here.
+
+    with_torch: as in `gpu_probe.python_command`.
+    """
+    for argv, read in ((python_command(promise, with_torch), from_python), (shell_command(promise), from_shell)):
         status, output = _run(engine, container, argv)
         answer = read(output)
         if answer is not None:

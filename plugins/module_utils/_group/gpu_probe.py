@@ -51,8 +51,10 @@ def nodes(promise: GpuPromise) -> tuple[str, ...]:
     return promise.nodes or USUAL_NODES.get(promise.stack, ())
 
 
-def python_command(promise: GpuPromise) -> list[str]:
+def python_command(promise: GpuPromise, with_torch: bool = False) -> list[str]:
+    """with_torch: torch, where it is, may be imported, which takes seconds. Else only what it was built for is read."""
     question = {
+        "torch": with_torch,
         "nodes": nodes(promise),
         "libraries": (*_LIBRARIES.get(family(promise.stack), ()), "vulkan"),
         "seconds": LIMIT,

@@ -13,7 +13,13 @@ from __future__ import annotations
 PYTHON_PROGRAM = r"""
 # Python 3.6 and newer, standard library only. Prints one line of JSON. Each library is asked in a child of its own:
 # a driver that crashes or hangs takes only its own answer with it.
-import ctypes, glob, importlib.util, json, os, select, signal, stat, sys, time
+import sys
+
+# The workload's own files in its working directory are no modules of this program, and it leaves none behind.
+sys.path[:] = [place for place in sys.path if place.startswith("/")]
+sys.dont_write_bytecode = True
+
+import ctypes, glob, importlib.util, json, os, select, signal, stat, time
 
 question = json.loads(sys.argv[1])
 TELLING = ("CUDA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES",
@@ -271,7 +277,7 @@ def torch(seen):
     if found is None or not found.submodule_search_locations:
         return None
     result = torch_build(list(found.submodule_search_locations)[0])
-    if (result["cuda"] or result["hip"]) and seen and room() > 2 * GIB:
+    if question["torch"] and (result["cuda"] or result["hip"]) and seen and room() > 2 * GIB:
         result.update(collect(start(torch_sees), time.monotonic() + question["seconds"] / 2))
     return result
 

@@ -29,8 +29,8 @@ def test_the_program_is_of_python_3_6_and_the_standard_library():
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
 
 
-def run_python(promise: GpuPromise, before: str = "", **environment: str) -> Answer:
-    _python, option, program, question = gpu_probe.python_command(promise)
+def run_python(promise: GpuPromise, before: str = "", torch: bool = True, **environment: str) -> Answer:
+    _python, option, program, question = gpu_probe.python_command(promise, with_torch=torch)
     done = subprocess.run(
         [sys.executable, option, before + program, question],
         env={**os.environ, **environment},
@@ -197,8 +197,21 @@ def test_torch_is_imported_only_where_a_gpu_was_seen_and_it_is_made_for_one(
     seen = LIBRARY.format(name="libamdhip64", body=BODIES["hip"].strip())
     torch = run_python(GpuPromise("rocm"), seen, PYTHONPATH=str(tmp_path)).torch
     assert (torch.version, torch.built_for, torch.available) == ("2.4.0", built_for, available)
-    torch = run_python(GpuPromise("vulkan"), PYTHONPATH=str(tmp_path)).torch
-    assert (torch.version, torch.available) == ("2.4.0", None)
+    for answer in (
+        run_python(GpuPromise("vulkan"), PYTHONPATH=str(tmp_path)),
+        run_python(GpuPromise("rocm"), seen, torch=False, PYTHONPATH=str(tmp_path)),
+    ):
+        assert (answer.torch.version, answer.torch.available) == ("2.4.0", None)
+    assert {path.name for path in package.iterdir()} == {"version.py", "__init__.py"}, "asking leaves nothing behind"
+
+
+def test_files_of_the_workload_are_no_modules_of_the_program(tmp_path, monkeypatch):
+    for name in ("json", "signal", "ctypes", "torch"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(3)\n")
+    monkeypatch.chdir(tmp_path)
+    answer = run_python(GpuPromise("vulkan", NODES))
+    check_nodes(answer)
+    assert answer.torch is None
 
 
 def test_what_is_asked_of_each_stack():
