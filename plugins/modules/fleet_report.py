@@ -11,7 +11,7 @@ short_description: Print what a playbook of this collection came to
 version_added: 0.1.0
 description:
   - Puts together what the tasks of C(deploy), C(doctor), C(status), C(teardown) and C(verify) registered on each host, and prints it as text.
-  - With O(about=verify) it fails when a service is missing or not healthy, or a link does not answer.
+  - With O(about=verify) it fails when a service is missing, not healthy or without the GPU it was given, or a link does not answer.
   - Runs once a play, on the controller.
 options:
   about:
@@ -61,7 +61,7 @@ text:
   returned: always
   type: str
 failures:
-  description: With O(about=verify), what is missing, not healthy or does not answer.
+  description: With O(about=verify), what is missing, not healthy, without its GPU or does not answer.
   returned: when there are any
   type: list
   elements: str
