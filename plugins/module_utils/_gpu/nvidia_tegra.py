@@ -18,6 +18,7 @@ from .model import DeviceNode, GpuDevice, Stack
 from .nvidia_answers import from_nvml
 from .platform import device_tree
 from .probe import Reader
+from .render import refused
 from .view import Card, Detected, HostView, device_node
 
 NAME = "nvidia-tegra"
@@ -115,13 +116,10 @@ def _problem(view: HostView, nodes: Nodes) -> Finding | None:
         ]
         shown = f"of the driver's nodes /dev holds {', '.join(listed) or 'none'}"
         return finding("tegra-nodes-missing", nodes.missing, NVMAP, shown)
-    for node in nodes.needed:
-        found = view.reader.node(node.path)
-        if found is not None and not view.user.may_open(found):
-            text = f"{node.path} has mode {node.mode} and group {node.gid}; user {view.user.uid} may not open it"
-            groups = ", ".join(map(str, view.user.gids)) or "none"
-            shown = f"mode {node.mode}, owner {node.uid}, group {node.gid}; groups of user {view.user.uid}: {groups}"
-            return finding("no-permission", text, node.path, shown, group=str(node.gid))
+    closed = [refused(view, node.path) for node in nodes.needed]
+    first = next((found for found in closed if found is not None), None)
+    if first is not None:
+        return first
     if not _library(view.reader):
         text = "The driver's nodes are there, libcuda of Jetson Linux is not"
         return finding("tegra-library-missing", text, LIBRARIES[0], f"no libcuda.so in {', '.join(LIBRARIES)}")

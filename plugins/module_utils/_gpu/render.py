@@ -45,14 +45,17 @@ def check(view: HostView, card: Card, name: str) -> tuple[DeviceNode | None, Fin
 
 
 def refused(view: HostView, path: str) -> Finding | None:
+    """What to say of a node, of any kind, that is there and that this user may not open."""
     node = view.reader.node(path)
     if node is None or view.user.may_open(node):
         return None
     text = f"{path} has mode {node.mode} and group {node.gid}; user {view.user.uid} may not open it"
-    shown = f"mode {node.mode}, owner {node.uid}, group {node.gid}; groups of user {view.user.uid}: " + (
-        ", ".join(map(str, view.user.gids)) or "none"
-    )
-    return finding("no-permission", text, path, shown, group=str(node.gid))
+    groups = ", ".join(map(str, view.user.gids)) or "none"
+    shown = f"mode {node.mode}, owner {node.uid}, group {node.gid}; groups of user {view.user.uid}: {groups}"
+    # To be in root's group, or in one that may not read and write, helps nobody.
+    closed = node.gid == 0 or not re.fullmatch(r"0?[0-7][67][0-7]", node.mode)
+    group = f"to which a udev rule gives {path}" if closed else str(node.gid)
+    return finding("no-permission", text, path, shown, group=group)
 
 
 def memory(reader: Reader, card: Card) -> int | None:

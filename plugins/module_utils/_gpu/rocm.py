@@ -17,6 +17,7 @@ from .amd import Entry, device, entries
 from .findings import Finding, finding
 from .kfd import TOPOLOGIES, gpu_nodes
 from .model import GpuDevice, Stack
+from .render import refused
 from .rocminfo import Opinion, ask
 from .view import AMD, RENDER, Card, Detected, HostView, device_node
 
@@ -114,9 +115,9 @@ def _problem(view: HostView, entry: Entry, opinion: Opinion) -> Finding | None:
         return _not_bound(entry.card, label)
     if view.reader.node(KFD) is None:
         return _no_kfd(view)
-    refused = _refused(view, KFD)
-    if refused is not None:
-        return refused
+    closed = refused(view, KFD)
+    if closed is not None:
+        return closed
     if entry.node is None and entry.agent is None:
         said = f"; rocminfo: {opinion.said}" if opinion.asked else ""
         text = f"KFD does not offer the {label} for compute"
@@ -124,7 +125,7 @@ def _problem(view: HostView, entry: Entry, opinion: Opinion) -> Finding | None:
         return finding("kfd-without-gpu", text, TOPOLOGIES[0], shown)
     if not entry.render or view.reader.node(entry.render) is None:
         return _no_render_node(view, entry, label)
-    return _refused(view, entry.render)
+    return refused(view, entry.render)
 
 
 def _driven(view: HostView, entry: Entry) -> bool:
@@ -158,19 +159,6 @@ def _no_render_node(view: HostView, entry: Entry, label: str) -> Finding:
     names = ", ".join(view.reader.directory("/dev/dri") or ()) or "nothing"
     missing = f"{entry.render} is not there" if entry.render else "Its render node is not known"
     return finding("render-node-missing", f"{missing} for the {label}", path, f"/dev/dri holds {names}")
-
-
-def _refused(view: HostView, path: str) -> Finding | None:
-    node = view.reader.node(path)
-    if node is None or view.user.may_open(node):
-        return None
-    text = f"{path} has mode {node.mode} and group {node.gid}; user {view.user.uid} may not open it"
-    groups = ", ".join(map(str, view.user.gids)) or "none"
-    shown = f"mode {node.mode}, owner {node.uid}, group {node.gid}; groups of user {view.user.uid}: {groups}"
-    # systemd's rules give both nodes to group render (rules.d/50-udev-default.rules.in).
-    closed = node.gid == 0 or not re.fullmatch(r"0?[0-7][67][0-7]", node.mode)
-    group = "render, after a udev rule has given it the node" if closed else str(node.gid)
-    return finding("no-permission", text, path, shown, group=group)
 
 
 def _label(entry: Entry) -> str:

@@ -16,6 +16,7 @@ import re
 from .findings import Finding, finding
 from .model import DeviceNode, GpuDevice, Stack
 from .probe import Reader
+from .render import refused
 from .rocminfo import Agent, Opinion, ask
 from .view import Card, Detected, HostView, device_node
 
@@ -55,7 +56,7 @@ def detect(view: HostView) -> Detected:
         # nvidia_wsl.py says so of every WSL2 host, whose GPU ever it would be.
         text = f"{DXG} is not there: Windows gives this distribution no GPU"
         return Detected(Stack(NAME, False, text)) if view.platform == "wsl2" else Detected()
-    problem = _problem(view, dxg, rocdxg or hsa, opinion)
+    problem = _problem(view, rocdxg or hsa, opinion)
     devices = _devices(view, dxg, opinion, problem is None)
     findings = [problem] if problem is not None else []
     if problem is None and all(device.memory_bytes is None for device in devices):
@@ -77,12 +78,10 @@ def _shown(reader: Reader, rocdxg: str, hsa: str, opinion: Opinion) -> bool:
     return bool(rocdxg or hsa) and not nvidia
 
 
-def _problem(view: HostView, dxg: DeviceNode, library: str, opinion: Opinion) -> Finding | None:
-    node = view.reader.node(DXG)
-    if node is not None and not view.user.may_open(node):
-        text = f"{DXG} has mode {dxg.mode} and group {dxg.gid}; user {view.user.uid} may not open it"
-        shown = f"mode {dxg.mode}, owner {dxg.uid}, group {dxg.gid}"
-        return finding("no-permission", text, DXG, shown, group=str(dxg.gid))
+def _problem(view: HostView, library: str, opinion: Opinion) -> Finding | None:
+    closed = refused(view, DXG)
+    if closed is not None:
+        return closed
     if not library and not opinion.agents:
         names = [name for name in view.reader.directory(DRIVERS) or () if AMD_DRIVER.match(name)]
         text = "Windows has a driver for an AMD GPU; ROCm's library for WSL is not installed here"

@@ -93,8 +93,8 @@ def test_why_not(case):
     ("mode", "gid", "mend"),
     [
         ("0660", 992, "Run as root or add the user to the group 992."),
-        ("0600", 992, "Run as root or add the user to the group render, after a udev rule has given it the node."),
-        ("0660", 0, "Run as root or add the user to the group render, after a udev rule has given it the node."),
+        ("0600", 992, "Run as root or add the user to the group to which a udev rule gives /dev/kfd."),
+        ("0660", 0, "Run as root or add the user to the group to which a udev rule gives /dev/kfd."),
     ],
 )
 def test_the_group_that_helps(mode, gid, mend):
