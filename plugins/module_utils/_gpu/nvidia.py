@@ -126,17 +126,20 @@ def _check(view: HostView, cards: tuple[Card, ...], answer: Answer) -> Detected:
     if view.platform != "container":
         findings += _not_driven(view, cards, answer)
     if answer.crashed:
-        findings.append(
-            finding(
-                "nvidia-smi-crashed", answer.crashed, "NVML", evidence=f"{answer.source} answers: {answer.evidence}"
-            )
-        )
+        findings.append(crash(answer))
     if ready:
         driver = answer.driver or ready[0].driver or "of unknown version"
         reason = f"driver {driver} answers for {len(ready)} of {len(devices)} GPUs ({answer.source})"
     else:
         reason = findings[0].message if findings else "the driver knows no GPU"
     return Detected(Stack(NAME, bool(ready), reason, tuple(devices)), tuple(findings))
+
+
+def crash(answer: Answer) -> Finding:
+    """A source that died, where another answers all the same."""
+    source = "nvidia-smi" if answer.crashed.startswith("nvidia-smi") else "NVML"
+    text = f"{answer.crashed}; {answer.source} answers all the same"
+    return finding("nvidia-smi-crashed", text, source, evidence=f"{answer.crashed}; {answer.evidence}")
 
 
 def _completed(view: HostView, answer: Answer) -> list[GpuDevice]:
@@ -227,7 +230,7 @@ def _permission(view: HostView, nodes: list[DeviceNode | None], answer: Answer) 
 def _later(view: HostView, ready: list[GpuDevice], answer: Answer) -> list[Finding]:
     """What is not there yet although the GPU works: nodes made on first use, and sizes that nothing tells."""
     found = []
-    if _node(view.reader, UVM) is None:
+    if _node(view.reader, UVM) is None and view.reader.directory("/dev") is not None:
         evidence = f"{UVM}: no such device node"
         found.append(finding("nodes-lazy", f"{UVM} is not there yet; CUDA needs it", UVM, evidence=evidence))
     missing = [

@@ -97,8 +97,9 @@ def _checked(view: HostView, answer: Answer, dxg: DeviceNode) -> Detected:
         if not device.ready
     ]
     if answer.crashed:
-        text = f"{answer.crashed}; {answer.source} answers all the same"
-        found.append(finding("nvidia-smi-crashed", text, "NVML", evidence=f"{answer.crashed}; {answer.evidence}"))
+        from .nvidia import crash
+
+        found.append(crash(answer))
     ready = [device for device in devices if device.ready]
     if ready and all(device.memory_bytes is None for device in ready):
         text = "Nothing on this host says how much memory its GPUs have"
