@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu import icd
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import ReplayReader
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import RecordingReader, ReplayReader
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.view import (
     DISPLAY_DRIVERS,
     NO_GPU_DRIVERS,
@@ -47,6 +47,11 @@ def test_every_directory_of_the_loader(directory):
     assert icd.installed(reader({directory: ["lvp_icd.json"]})) == {"lvp": f"{directory}/lvp_icd.json"}
 
 
+def _recorded(recorder):
+    icd.installed(recorder)
+    return recorder.snapshot()
+
+
 @pytest.mark.parametrize(
     ("environ", "directory"),
     [
@@ -60,6 +65,8 @@ def test_the_user_s_own_drivers_come_first(environ, directory):
     both = {directory: ["radeon_icd.json"], USR: ["radeon_icd.x86_64.json"]}
     assert icd.installed(reader(both, environ=environ)) == {"radeon": f"{directory}/radeon_icd.json"}
     assert icd.installed(reader({directory: ["radeon_icd.json"]})) == {}
+    recorder = RecordingReader(reader(both, environ=environ))
+    assert icd.installed(ReplayReader(_recorded(recorder))) == icd.installed(reader(both, environ=environ))
 
 
 @pytest.mark.parametrize(
