@@ -10,7 +10,7 @@ import re
 
 from .findings import Finding, finding
 from .model import DeviceNode, GpuDevice, Stack
-from .nvidia_answers import Answer, ask
+from .nvidia_answers import Answer, ask, crash
 from .nvidia_procfs import GPUS, VERSION, excluded, from_procfs, kernel_version, slice_nodes
 from .probe import Reader
 from .view import NVIDIA, Card, Detected, HostView, device_node
@@ -133,13 +133,6 @@ def _check(view: HostView, cards: tuple[Card, ...], answer: Answer) -> Detected:
     else:
         reason = findings[0].message if findings else "the driver knows no GPU"
     return Detected(Stack(NAME, bool(ready), reason, tuple(devices)), tuple(findings))
-
-
-def crash(answer: Answer) -> Finding:
-    """A source that died, where another answers all the same."""
-    source = "nvidia-smi" if answer.crashed.startswith("nvidia-smi") else "NVML"
-    text = f"{answer.crashed}; {answer.source} answers all the same"
-    return finding("nvidia-smi-crashed", text, source, evidence=f"{answer.crashed}; {answer.evidence}")
 
 
 def _completed(view: HostView, answer: Answer) -> list[GpuDevice]:

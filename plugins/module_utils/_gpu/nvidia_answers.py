@@ -15,6 +15,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from .findings import Finding, finding
 from .model import GpuDevice, MigDevice
 from .probe import Reader
 
@@ -162,6 +163,13 @@ def _from_cuda(data: dict[str, t.Any] | None, stack: str, before: Answer | None)
     )
     evidence = f"cuInit: 0, cuDeviceGetCount: {len(devices)}"
     return Answer("libcuda", devices, evidence=evidence, crashed="" if before is None else before.message)
+
+
+def crash(answer: Answer) -> Finding:
+    """A source that died, where another answers all the same."""
+    source = "nvidia-smi" if answer.crashed.startswith("nvidia-smi") else "NVML"
+    text = f"{answer.crashed}; {answer.source} answers all the same"
+    return finding(CRASHED, text, source, evidence=f"{answer.crashed}; {answer.evidence}")
 
 
 def bus_id(text: str) -> str:

@@ -14,7 +14,7 @@ import re
 
 from .findings import Finding, finding
 from .model import DeviceNode, GpuDevice, Stack
-from .nvidia_answers import Answer, ask
+from .nvidia_answers import Answer, ask, crash
 from .nvidia_driver import follow, shadows
 from .view import Detected, HostView, device_node
 
@@ -97,8 +97,6 @@ def _checked(view: HostView, answer: Answer, dxg: DeviceNode) -> Detected:
         if not device.ready
     ]
     if answer.crashed:
-        from .nvidia import crash
-
         found.append(crash(answer))
     ready = [device for device in devices if device.ready]
     if ready and all(device.memory_bytes is None for device in ready):

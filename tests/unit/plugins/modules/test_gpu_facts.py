@@ -6,6 +6,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import types
 
 import pytest
 import yaml
@@ -80,6 +81,23 @@ def test_errors(tmp_path, arguments, words):
     result, rc = call(tmp_path, **arguments)
     assert rc == 1
     assert words in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("more", "thorough"), [({}, False), ({"thorough": True}, True), ({"record": "/nowhere/host.json"}, True)]
+)
+def test_a_snapshot_for_a_bug_report_holds_second_opinions(monkeypatch, more, thorough):
+    asked = []
+
+    class Reader(gpu_facts.HostReader):
+        def __init__(self, thorough=False):
+            asked.append(thorough)
+            super().__init__(thorough=thorough)
+
+    monkeypatch.setattr(gpu_facts, "HostReader", Reader)
+    arguments = {"engines": [], "engine_url": "", "thorough": False, "record": None, "replay": None, **more}
+    gpu_facts.run(types.SimpleNamespace(params=arguments, check_mode=True))
+    assert asked == [thorough]
 
 
 def test_documentation_and_arguments_agree():
