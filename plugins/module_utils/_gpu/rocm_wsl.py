@@ -47,10 +47,14 @@ def detect(view: HostView) -> Detected:
     if view.platform not in ("wsl2", "container"):
         return Detected()
     dxg = device_node(view.reader, DXG)
+    opinion = ask(view.reader) if dxg is not None else Opinion()
+    drivers = view.reader.directory(DRIVERS) or ()
+    shown = bool(opinion.agents) or any(AMD_DRIVER.match(name) for name in drivers)
+    if drivers and not shown:
+        return Detected()
     places = _places(view.reader)
     rocdxg, hsa = _find(view.reader, places, ROCDXG), _wsl_hsa(view.reader, places)
-    opinion = ask(view.reader) if dxg is not None else Opinion()
-    if not _shown(view.reader, rocdxg, hsa, opinion):
+    if not shown and (_has_nvidia(view.reader) or not (rocdxg or hsa)):
         return Detected()
     if dxg is None:
         # nvidia_wsl.py says so of every WSL2 host, whose GPU ever it would be.
@@ -67,15 +71,8 @@ def detect(view: HostView) -> Detected:
     return Detected(Stack(NAME, problem is None, reason, devices), tuple(findings))
 
 
-def _shown(reader: Reader, rocdxg: str, hsa: str, opinion: Opinion) -> bool:
-    """Whether anything shows an AMD GPU. Libraries alone do not where Windows' drivers are known and none is AMD's."""
-    if opinion.agents:
-        return True
-    drivers = reader.directory(DRIVERS)
-    if drivers:
-        return any(AMD_DRIVER.match(name) for name in drivers)
-    nvidia = any(name.startswith("libcuda.so") for name in reader.directory(WINDOWS_LIBRARIES) or ())
-    return bool(rocdxg or hsa) and not nvidia
+def _has_nvidia(reader: Reader) -> bool:
+    return any(name.startswith("libcuda.so") for name in reader.directory(WINDOWS_LIBRARIES) or ())
 
 
 def _problem(view: HostView, library: str, opinion: Opinion) -> Finding | None:
@@ -101,7 +98,7 @@ def _devices(view: HostView, dxg: DeviceNode, opinion: Opinion, ready: bool) -> 
 
 
 def _device(view: HostView, dxg: DeviceNode, agent: Agent, number: int, ready: bool) -> GpuDevice:
-    from .amd import APUS
+    from .amd import APUS  # this file is loaded on every WSL2 host, that one only where a GPU was shown
 
     return GpuDevice(
         NAME,
