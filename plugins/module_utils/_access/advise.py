@@ -13,6 +13,8 @@ from .._gpu.probe import Reader
 from .case import is_here
 
 TOOLKIT = ("nvidia-ctk", "nvidia-container-runtime")
+BROKEN = {"cdi-unreadable", "cdi-too-new", "cdi-stale", "cdi-conflict"}
+"""What is wrong with specs, where that is why an engine has no name for a GPU."""
 
 
 def advice(reader: Reader, host: GpuHost, access: dict[str, t.Any]) -> list[Finding]:
@@ -27,7 +29,7 @@ def advice(reader: Reader, host: GpuHost, access: dict[str, t.Any]) -> list[Find
         found += [unregistered] if unregistered else []
         for stack, plan in plans.items():
             if plan["gpu"]["mode"] == "none" and stack != "cpu" and not unregistered:
-                found += _without(engine, stack, plan["gpu"]["reason"], said)
+                found += _without(reader, engine, stack, plan["gpu"]["reason"], said)
     return found
 
 
@@ -40,13 +42,16 @@ def disproved(entry: Finding, host: GpuHost) -> bool:
     )
 
 
-def _without(engine: EngineFacts, stack: str, reason: str, said: set[str]) -> list[Finding]:
+def _without(reader: Reader, engine: EngineFacts, stack: str, reason: str, said: set[str]) -> list[Finding]:
     text, probe = f"{engine.name}: {reason}", f"{engine.name} info"
     if stack == "metal":
         # Said of the host already: no engine can change it.
         return [] if "metal-not-in-containers" in said else [finding("metal-not-in-containers", text, probe, reason)]
     if stack.startswith("nvidia") and is_here(engine) and engine.flavour != "podman":
-        return [] if "toolkit-missing" in said else [finding("toolkit-missing", text, probe, reason)]
+        if said & {"toolkit-missing", *BROKEN}:
+            return []
+        code = "cdi-missing" if engine.cdi_dirs and reader.program("nvidia-ctk") else "toolkit-missing"
+        return [finding(code, text, probe, reason)]
     return [finding("gpu-not-for-containers", text, probe, reason, mend=_mend(engine))]
 
 

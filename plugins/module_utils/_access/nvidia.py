@@ -25,7 +25,7 @@ def native(case: Case) -> AccessPlan:
         return _with_slices(case.cdi(names), case)
     if has_runtime(case.engine):
         return _with_slices(_gpus(case, "the nvidia runtime is registered and no CDI spec can be used"), case)
-    names = cdi_names(case, case.carried)
+    names = cdi_names(case, case.carried) if case.engine.ready else ()
     if names:
         return _with_slices(case.expanded(names), case)
     return case.none(no_toolkit(case.engine))
@@ -65,7 +65,7 @@ def tegra(case: Case) -> AccessPlan:
         environment = {"NVIDIA_VISIBLE_DEVICES": wanted, **_capabilities(case, "all")}
         request = case.request("nvidia-runtime", "on a Jetson the nvidia runtime itself gives the GPU", runtime=RUNTIME)
         return AccessPlan(request, environment=environment, promise=case.promise(case.nodes))
-    names = cdi_names(case, case.carried)
+    names = cdi_names(case, case.carried) if case.engine.ready else ()
     if names:
         return case.expanded(names)
     return case.none(no_toolkit(case.engine))

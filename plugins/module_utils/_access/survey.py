@@ -53,14 +53,14 @@ def _needs(engine: EngineFacts) -> bool:
 
 def _unread(engine: EngineFacts, specs: bool) -> t.Iterator[Finding]:
     """Specs are there, and a Docker that could read them does not."""
-    if not specs or not engine.ready or engine.name != "docker" or engine.cdi_dirs:
+    if not specs or not engine.ready or engine.name != "docker":
         return
     if engine.flavour == "desktop":
         text = "Docker Desktop's daemon runs in a virtual machine of its own and does not see this host's CDI specs"
         yield finding(
             "cdi-not-seen-by-desktop", text, "docker info", f"OperatingSystem: Docker Desktop {engine.version}"
         )
-    elif engine.flavour == "engine" and (engine_version(engine) or (0, 0)) >= FEATURE:
+    elif engine.flavour == "engine" and not engine.cdi_dirs and (engine_version(engine) or (0, 0)) >= FEATURE:
         config = "~/.config/docker/daemon.json" if engine.rootless else "/etc/docker/daemon.json"
         text = f"docker {engine.version} could read this host's CDI specs, and its feature cdi is off"
         yield finding("cdi-off", text, "docker info", "CDISpecDirs is empty", config=config)

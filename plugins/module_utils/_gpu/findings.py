@@ -220,6 +220,7 @@ CODES: dict[str, tuple[str, str]] = {
         "Set `container_engine: podman` for this host: the collection then talks to Podman itself.",
     ),
     "gpu-not-for-containers": (WARNING, "{mend}"),
+    "cdi-missing": (WARNING, "Write one: `nvidia-ctk cdi generate --output=/var/run/cdi/nvidia.yaml`."),
     "cdi-ignored": (INFO, "Rename it to {new}, or remove it."),
     "cdi-unreadable": (WARNING, "{rewrite}"),
     "cdi-too-new": (ERROR, "{rewrite}"),
