@@ -233,8 +233,6 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config
     Group,
     from_dict,
 )
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.gpu_check import unverified
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.gpu_look import look
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.links import ask
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.owned import (
     Owned,
@@ -349,6 +347,10 @@ def _ask_gpu(
 ) -> None:
     if entry["gpu"] is None or entry["gpu"]["stack"] == "cpu":
         return
+    # Here, as most questions are not about GPUs.
+    from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.gpu_check import unverified
+    from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.gpu_look import look
+
     key = (entry["group"], entry["service"])
     promise = promises.get(key) or deployed_promise(owned.current[key])
     if entry["state"] != "running":

@@ -23,12 +23,13 @@ from .actions import CHANGING, CHECK, KEEP, Action, GroupActions
 from .bring_up import Cancelled, Patience, Place, headline, wait_completed, wait_healthy
 from .config import GpuPromise
 from .elsewhere import Elsewhere
-from .gpu_check import NOT_SEEN, Seen
-from .gpu_look import GpuNotSeen, complaint, look
 from .order import COMPLETED, HEALTHY, STARTED, Key, Wait, waits
 from .owned import dependents_first, deployed_network, stop_grace, with_sharers
 from .resolve import Wanted, marker, network_labels, volume_labels
 from .takeover import in_the_way
+
+if t.TYPE_CHECKING:
+    from .gpu_check import Seen
 
 Emit = t.Callable[..., None]
 """emit(event, group, service="", text="")"""
@@ -253,6 +254,10 @@ class Run:
 
     def _look_for_gpu(self, wanted: Wanted, promise: GpuPromise) -> None:
         """Before its health: a GPU that is not there is known at once, and nothing else would tell. Raises GpuNotSeen."""
+        # Here, as most runs have nothing to ask and the import takes as long as some of them.
+        from .gpu_check import NOT_SEEN
+        from .gpu_look import GpuNotSeen, complaint, look
+
         seen = look(self.place.engine, wanted.config.name, promise, with_torch=True)
         self.messages.put(("gpu", wanted.key, seen))
         if seen.failed:

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 
 from .._engine.base import Engine, Observed, ObservedContainer
 from .._errors import FleetError, InputError, raise_all
-from .._gpu.findings import WARNING
 from .._image.identity import resolve as resolve_image
 from .._image.identity import to_stage
 from .._image.spec import ImageSpec
@@ -278,7 +277,7 @@ def _gpu_warnings(groups: dict[str, t.Any]) -> list[str]:
         for group, entry in groups.items()
         for service, seen in entry.get("gpu", {}).items()
         for found in seen["findings"]
-        if found["level"] == WARNING
+        if found["level"] == "warning"
     ]
 
 
