@@ -50,7 +50,6 @@ SOC_VENDORS = {
 }
 """Kernel driver → vendor id in Vulkan (Vulkan registry, «VkVendorId» and PCI), vendor, name; no PCI ids are there."""
 
-
 EXPLAINED = ("/dev/kfd", "/dev/nvidiactl")
 """Nodes of stacks that know the GPU behind a render node by their own tools."""
 
@@ -129,7 +128,7 @@ def _is_of(told: VulkanDevice, card: Card, count: int) -> bool:
     if card.vendor and told.vendor:
         return told.vendor == card.vendor and (not card.device or told.device in ("", card.device))
     known = SOC_VENDORS.get(card.driver, ("", "", ""))[0]
-    return (bool(known) and told.vendor == known) or count == 1
+    return told.vendor == known if known and told.vendor else count == 1
 
 
 def _manifest(card: Card, drivers: dict[str, str]) -> str:
@@ -155,9 +154,9 @@ def _no_driver(
 
 
 def _instead(opinion: Opinion) -> str:
-    return (
-        "a rasteriser" if opinion.devices and not opinion.hardware else "nothing" if not opinion.devices else "others"
-    )
+    if not opinion.devices:
+        return "nothing"
+    return "a rasteriser" if all(each.software for each in opinion.devices) else "others"
 
 
 def _device(view: HostView, card: Card, told: VulkanDevice | None, index: int) -> GpuDevice:

@@ -204,3 +204,27 @@ def test_a_rasteriser_alone_never_makes_it_ready(data):
     host = describe(ReplayReader(changed(name, commands={VULKANINFO: answer(*["llvmpipe"] * count)})))
     for stack in (host.stack("vulkan"), host.stack("venus")):
         assert stack is None or not stack.ready
+
+
+NVIDIA_ONLY = {
+    "rc": 0,
+    "stdout": "GPU0:\n\tvendorID = 0x10de\n\tdeviceType = PHYSICAL_DEVICE_TYPE_DISCRETE_GPU\n"
+    "\tdeviceName = NVIDIA GeForce RTX 4070 Laptop GPU\n\tdriverID = DRIVER_ID_NVIDIA_PROPRIETARY\n",
+    "stderr": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "instead"), [(NO_DRIVER, "nothing"), (answer("llvmpipe"), "a rasteriser"), (NVIDIA_ONLY, "others")]
+)
+@pytest.mark.parametrize("name", ["vulkan-rock-5b-panthor", "intel-laptop"])
+def test_what_programs_get_in_the_gpu_s_stead(name, said, instead):
+    host = describe(ReplayReader(changed(name, commands={VULKANINFO: said})))
+    assert f"Vulkan programs get {instead} in place of the " in host.stack("vulkan").reason
+
+
+def test_another_maker_s_gpu_is_not_taken_for_the_board_s():
+    text = "GPU0:\n\tvendorID = 0x1002\n\tdeviceName = AMD Radeon RX 6600 (RADV NAVI23)\n"
+    said = {"rc": 0, "stdout": text, "stderr": ""}
+    stack, codes = vulkan(changed("vulkan-rock-5b-panthor", commands={VULKANINFO: said}))
+    assert (stack.ready, codes) == (False, ["vulkan-falls-back"])
