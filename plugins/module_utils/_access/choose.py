@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .._cdi.kinds import KINDS
 from .._errors import InputError
 from .._gpu.model import EngineFacts, GpuDevice, GpuHost, Stack
 from .._units import human
@@ -18,6 +19,12 @@ ALL = -1
 
 class TooFew(InputError):
     """The wish is understood and this stack's GPUs do not satisfy it; another stack may."""
+
+
+class NoSuchGpu(InputError):
+    """This stack has no GPU of that name. Where another stack has, `names_of` of its GPUs tell."""
+
+    wanted = ""
 
 
 def everything(stack: Stack, devices: tuple[GpuDevice, ...], wish: t.Any) -> bool:
@@ -81,6 +88,9 @@ def select_devices(
     """
     usable = tuple(device for device in stack.devices if device.ready)
     ids = wanted_ids(wish)
+    foreign = [str(each) for each in wish.ids if _is_of_another_kind(str(each), stack.name)]
+    if foreign:
+        raise TooFew(f"{foreign[0]} is no device of stack {stack.name}", where)
     if ids and "all" not in ids:
         return _by_id(usable, ids, where)
     fitting = tuple(
@@ -117,15 +127,24 @@ def _by_id(usable: tuple[GpuDevice, ...], ids: tuple[str, ...], where: str) -> t
     for wanted in ids:
         # Intel's CDI names go on with the model: 0000-03-00-0-0x56a0.
         plain = wanted.partition("-0x")[0]
-        match = [device for device in usable if {wanted, plain} & _names(device)]
+        match = [device for device in usable if {wanted, plain} & names_of(device)]
         if not match:
             known = ", ".join(_shown(device) for device in usable) or "none"
-            raise InputError(f"there is no GPU {wanted}", where, f"Known here: {known}.")
+            error = NoSuchGpu(f"there is no GPU {wanted}", where, f"Known here: {known}.")
+            error.wanted = wanted
+            raise error
         chosen.extend(device for device in match if device not in chosen)
     return tuple(device for device in usable if device in chosen)
 
 
-def _names(device: GpuDevice) -> set[str]:
+def _is_of_another_kind(name: str, stack: str) -> bool:
+    """Whether a CDI name (``amd.com/gpu=0``) is of a kind that stands for other stacks; unknown kinds are no reason."""
+    kind, equals, _device = name.partition("=")
+    return bool(equals) and kind in KINDS.values() and KINDS.get(stack) != kind
+
+
+def names_of(device: GpuDevice) -> set[str]:
+    """Everything by which a wish may name a GPU, its slices included."""
     own = {device.uuid, "" if device.index is None else str(device.index), *_addresses(device.bus_id)}
     own |= {node.path.rpartition("/")[2] for node in device.nodes if "/renderD" in node.path}
     slices = {mig.uuid for mig in device.mig} | {

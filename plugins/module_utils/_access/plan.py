@@ -17,8 +17,8 @@ from .._errors import InputError
 from .._gpu.model import EngineFacts, GpuHost, Stack
 from .._group.config import GpuRequest
 from . import nvidia, render
-from .case import AccessPlan, Case, GpuWish, check_capabilities, with_npus, with_permissions
-from .choose import TooFew, declared_by, identities, select_devices
+from .case import NPU, AccessPlan, Case, GpuWish, check_capabilities, with_npus, with_permissions
+from .choose import NoSuchGpu, TooFew, declared_by, identities, names_of, select_devices
 
 __all__ = ["AccessPlan", "GpuWish", "declared_on", "plan_access", "plan_stack"]
 
@@ -52,7 +52,8 @@ def plan_access(
     skipped = []
     for name in tuple(wish.stacks) or tuple(stack.name for stack in host.stacks if stack.name != "cpu"):
         if name == "cpu":
-            return with_npus(_cpu(skipped), Case(host, engine, Stack("cpu", True, ""), (), wish, where))
+            case = Case(host, engine, Stack("cpu", True, ""), (), wish, where)
+            return with_permissions(with_npus(_cpu(skipped), case), case) if NPU in wish.capabilities else _cpu(skipped)
         stack = host.stack(name)
         if stack is None or not stack.ready:
             skipped.append(f"{name}: {stack.reason if stack else 'not on this host'}")
@@ -60,6 +61,12 @@ def plan_access(
         try:
             plan = plan_stack(host, engine, stack, wish, where, taken)
         except TooFew as error:
+            skipped.append(f"{name}: {error.message}")
+            continue
+        except NoSuchGpu as error:
+            # A typing error is an error; the name of another stack's GPU is a reason to go on to that stack.
+            if not any(error.wanted in names_of(device) for device in host.devices):
+                raise
             skipped.append(f"{name}: {error.message}")
             continue
         if plan.gpu.mode != "none":

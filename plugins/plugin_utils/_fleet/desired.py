@@ -92,7 +92,7 @@ def desired_service(placement: Placement, name: str, context: Context, files: Fi
         ulimits=ulimits(content),
         gpu=context.access.gpu if extensions.gpu is not None else None,
         **_plain(content, where),
-        **_with_access(content, context),
+        **_with_access(content, context, where),
         **_process(content),
         **limits(content, where),
     )
@@ -177,7 +177,7 @@ def _mounts(placement: Placement, name: str, context: Context, files: Files) -> 
     return (*own, *given, *shown)
 
 
-def _with_access(content: Mapping[str, t.Any], context: Context) -> dict[str, t.Any]:
+def _with_access(content: Mapping[str, t.Any], context: Context, where: str) -> dict[str, t.Any]:
     """The lists that the plans of GPU and display add to."""
     access = context.access
     entries = content.get("devices") or ()
@@ -185,9 +185,16 @@ def _with_access(content: Mapping[str, t.Any], context: Context) -> dict[str, t.
     named = named_devices(entries)
     plain = [entry for entry in entries if (entry if isinstance(entry, str) else entry["source"]) not in named]
     devices = [entry if isinstance(entry, str) else _device(entry) for entry in plain]
+    groups = [str(entry) for entry in content.get("group_add") or ()]
+    if "keep-groups" in access.group_add and set(groups) - {"keep-groups"}:
+        raise InputError(
+            "rootless Podman passes on its user's groups for the GPU's nodes (keep-groups), and then takes no others",
+            f"{where}.group_add",
+            "Put the user who runs Podman into these groups, and take group_add out.",
+        )
     return {
         "devices": _once(devices, access.devices),
-        "group_add": _once([str(entry) for entry in content.get("group_add") or ()], access.group_add),
+        "group_add": _once(groups, access.group_add),
         "security_opt": _once(content.get("security_opt") or (), access.security_opt, context.display.security_opt),
     }
 

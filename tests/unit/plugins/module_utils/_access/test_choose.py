@@ -87,6 +87,37 @@ def test_a_name_that_no_gpu_has(name):
         select_devices(BOTH.stacks[0], GpuWish(ids=(name,)), "here", {}, {})
 
 
+MIXED = host(card(0, "nvidia", "nvidia", uuid="GPU-n", nodes=()), card(1, uuid="GPU-a"))
+ANY = podman(cdi_devices=("nvidia.com/gpu=all", "nvidia.com/gpu=GPU-n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "stack"),
+    [
+        ("GPU-n", "nvidia"),
+        # Names of the other stack's GPU: on with it.
+        ("GPU-a", "rocm"),
+        ("0000:02:00.0", "rocm"),
+        ("amd.com/gpu=1", "rocm"),
+        # «0» alone is the first stack's, a CDI name says whose it is.
+        ("0", "nvidia"),
+    ],
+)
+def test_a_name_finds_its_stack(name, stack):
+    assert plan_access(MIXED, ANY, GpuWish(ids=(name,))).gpu.stack == stack
+
+
+@pytest.mark.parametrize(("name", "words"), [("GPU-x", "no GPU GPU-x"), ("intel.com/gpu=card0", "no device of stack")])
+def test_a_name_that_no_stack_has(name, words):
+    with pytest.raises(InputError, match=words):
+        plan_access(MIXED, ANY, GpuWish(ids=(name,)))
+
+
+def test_a_typing_error_does_not_end_on_the_cpu():
+    with pytest.raises(InputError, match="no GPU GPU-x"):
+        plan_access(MIXED, ANY, GpuWish(stacks=("nvidia", "cpu"), ids=("GPU-x",)))
+
+
 @given(
     order=st.permutations(range(4)),
     sizes=st.lists(st.sampled_from([8, 16, 24]), min_size=4, max_size=4),

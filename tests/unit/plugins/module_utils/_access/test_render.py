@@ -232,6 +232,12 @@ def test_a_wanted_npu_that_cannot_be_given_is_an_error(npus, engine, words):
         plan_access(host(card(0, "intel"), npus=npus), engine, GpuWish(capabilities=("gpu", "npu")))
 
 
+def test_an_npu_without_a_gpu():
+    facts = GpuHost("linux", (CPU,), npus=(NPU,))
+    made = plan_access(facts, podman(), GpuWish(stacks=("intel", "cpu"), capabilities=("gpu", "npu")))
+    assert (made.gpu.stack, made.devices, made.group_add) == ("cpu", ("/dev/accel/accel0",), (str(RENDER_GID),))
+
+
 @pytest.mark.parametrize("name", ["gpuu", "tpu", "cuda"])
 def test_a_capability_that_nobody_knows_is_an_error(name):
     with pytest.raises(InputError, match=f"no GPU capability {name}"):

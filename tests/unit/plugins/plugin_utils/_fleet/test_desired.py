@@ -311,3 +311,12 @@ def test_a_service_that_another_waits_for_to_complete_is_a_one_shot():
     waiting = service(depends_on={"web": {"condition": "service_completed_successfully", "required": True}})
     assert make(service(), others={"app": waiting}).one_shot
     assert not make(service(), others={"app": service()}).one_shot
+
+
+def test_keep_groups_stands_alone():
+    """Podman refuses «keep-groups» beside any other group (podman-run, --group-add)."""
+    access = AccessPlan(GpuRequest("rocm", "explicit"), group_add=("keep-groups",))
+    assert config(access).group_add == ("keep-groups",)
+    with pytest.raises(InputError, match="takes no others") as raised:
+        config(access, group_add=["44"])
+    assert str(raised.value).startswith("mainpc: groups/core.yml: services.web.group_add")
