@@ -42,7 +42,7 @@ def detect(view: HostView) -> Detected:
     if view.platform == "jetson":
         from .nvidia_tegra import without_own
 
-        answer = dataclasses.replace(answer, devices=without_own(answer.devices))
+        answer = answer._replace(devices=without_own(answer.devices))
     found = _explain(view, cards, answer, loaded) if answer.problem else _check(view, cards, answer)
     return dataclasses.replace(found, findings=(*found.findings, *_beside(view, found)))
 

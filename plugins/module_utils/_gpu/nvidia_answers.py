@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass
 
 from .findings import Finding, finding
 from .model import GpuDevice, MigDevice
@@ -36,8 +35,7 @@ PROBLEMS = {
 CRASHED = "nvidia-smi-crashed"
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(t.NamedTuple):
     source: str
     """Where it comes from, for findings."""
     devices: tuple[GpuDevice, ...] = ()

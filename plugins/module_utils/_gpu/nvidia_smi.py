@@ -56,10 +56,10 @@ def second_opinion(answer: Answer, result: CommandResult, listed: CommandResult 
     """NVML's answer, completed by nvidia-smi's two; where nvidia-smi crashes, that is worth telling, too."""
     other = from_smi(result, answer.devices[0].stack, lambda: listed)
     if other.problem == CRASHED:
-        return dataclasses.replace(answer, crashed=other.message)
+        return answer._replace(crashed=other.message)
     same = {key: each for each in other.devices for key in (each.uuid, each.bus_id) if key}
     devices = tuple(_completed(each, same.get(each.uuid) or same.get(each.bus_id)) for each in answer.devices)
-    return dataclasses.replace(answer, devices=devices, driver=answer.driver or other.driver)
+    return answer._replace(devices=devices, driver=answer.driver or other.driver)
 
 
 def _completed(device: GpuDevice, other: GpuDevice | None) -> GpuDevice:

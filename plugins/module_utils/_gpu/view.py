@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import typing as t
 from dataclasses import dataclass
 
 from .findings import Finding
@@ -82,8 +83,7 @@ class Card:
         return f"/dev/dri/{self.name}" if self.name.startswith("card") else ""
 
 
-@dataclass(frozen=True)
-class User:
+class User(t.NamedTuple):
     uid: int
     gids: tuple[int, ...]
 
@@ -101,8 +101,7 @@ class User:
         return (mode >> shift) & 0o6 == 0o6
 
 
-@dataclass(frozen=True)
-class HostView:
+class HostView(t.NamedTuple):
     reader: Reader
     platform: str
     user: User
