@@ -191,7 +191,8 @@ def _podman_facts(data: dict[str, t.Any], machine_id: str) -> EngineFacts:
         id=f"{machine_id}:{_text(store.get('graphRoot'))}",
         rootless=security.get("rootless") is True,
         cdi_dirs=CDI_DIRS,
-        runtimes=tuple(filter(None, [_text(_mapping(host.get("ociRuntime")).get("name"))])),
+        # Podman calls a runtime that is set by its path by that path.
+        runtimes=tuple(filter(None, [_text(_mapping(host.get("ociRuntime")).get("name")).rpartition("/")[2]])),
         selinux=security.get("selinuxEnabled") is True,
     )
 
