@@ -189,7 +189,7 @@ class ReplayReader:
         if not self.damage:
             return []
         shown = "; ".join(self.damage[:5]) + ("; …" if len(self.damage) > 5 else "")
-        return [finding("snapshot-damaged", f"Parts of the snapshot cannot be used: {shown}", "snapshot")]
+        return [finding("snapshot-damaged", f"Parts of the snapshot cannot be used: {shown}", "snapshot", shown)]
 
     def system(self) -> str:
         return self._system

@@ -51,7 +51,7 @@ def test_every_no_is_explained_and_every_finding_is_complete(name):
     gpu = gather(ReplayReader(SNAPSHOTS[name]), [])
     assert all(stack["reason"] for stack in gpu["stacks"])
     for found in gpu["findings"]:
-        assert found["message"] and found["probe"] and found["mend"], found
+        assert found["message"] and found["probe"] and found["evidence"] and found["mend"], found
         assert "{" not in found["mend"] or found["code"] == "cdi-off"
         assert found["level"] == CODES[found["code"]][0]
 
