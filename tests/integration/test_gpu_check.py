@@ -6,10 +6,12 @@ software rasteriser is what it is.
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import stat
 import subprocess
+import sys
 import tarfile
 import typing as t
 from dataclasses import replace
@@ -20,15 +22,18 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import gpu_probe
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import (
     GpuPromise,
+    GpuRequest,
     Group,
     Mount,
     Service,
+    to_dict,
 )
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.gpu_answer_shell import from_shell
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.gpu_check import judge
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.gpu_look import look
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.owned import deployed_promise, owned_by
 
+from .deploy_system import ROOT
 from .test_faults import Host
 
 NODE = "/dev/gpu0"
@@ -282,3 +287,44 @@ def test_a_container_that_ends_is_said_to_have_ended(host, node):
     result = host.run(host.group(web))
     assert result["failed"] and "exit status 3" in result["msg"] and "no model" in result["msg"]
     assert "GPU" not in result["msg"]
+
+
+VERIFY = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - gpu_fleet.containers.container_groups_info:
+        host: "{{ inventory_hostname }}"
+        engine: "{{ container_engine }}"
+        gpu: true
+      register: fleet_verified
+    - gpu_fleet.containers.fleet_report:
+        about: verify
+        plan: "{{ fleet }}"
+"""
+
+
+def play(host: Host, playbook: pathlib.Path, **variables: t.Any) -> tuple[int, str]:
+    """A playbook on the inventory host whose groups `host` deployed."""
+    variables |= {"container_engine": host.engine.name, "ansible_python_interpreter": sys.executable}
+    words = ["ansible-playbook", "-i", f"{host.name},", "-c", "local", "-e", json.dumps(variables), str(playbook)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_gpu_that_is_lost_later_is_seen_by_status_and_fails_verify(host, node, tmp_path):
+    web = given(host.service("web"), node, GpuPromise("vulkan", (NODE,)), gpu=GpuRequest("vulkan", "explicit"))
+    host.run(host.group(web))
+    verify = tmp_path / "verify.yml"
+    verify.write_text(VERIFY)
+    plan = {"hosts": {host.name: {"engine": host.engine.name, "groups": [to_dict(host.group(web))]}}}
+
+    status, said = play(host, ROOT / "playbooks/status.yml")
+    assert status == 0 and "vulkan (explicit): seen" in said and f"g/web: {NODE} opened" in said
+    assert play(host, verify, fleet=plan)[0] == 0
+
+    assert host.engine.run_in(f"{host.name}-web-1", ["rm", NODE], 5)[0] == 0
+    status, said = play(host, ROOT / "playbooks/status.yml")
+    assert status == 0 and "vulkan (explicit): not seen" in said and f"the container has no device node {NODE}" in said
+    status, said = play(host, verify, fleet=plan)
+    assert status == 2 and "g/web: it does not see its GPU" in said
