@@ -64,10 +64,11 @@ def memory(reader: Reader, card: Card) -> int | None:
     xe has ``tileN/physical_vram_size_bytes`` (IGT tests/intel/xe_sysfs_tile.c), Intel's own i915 packages
     ``cardN/lmem_total_bytes`` (IGT; intel/intel-device-plugins-for-kubernetes).
     """
-    tiles = [name for name in reader.directory(card.base) or () if re.fullmatch(r"tile\d+", name)]
-    sizes = [_number(reader, f"{card.base}/{tile}/physical_vram_size_bytes") for tile in tiles]
-    if any(sizes):
-        return sum(size or 0 for size in sizes)
+    for base in dict.fromkeys((card.base, f"/sys/bus/pci/devices/{card.bus_id}")):
+        tiles = [name for name in reader.directory(base) or () if re.fullmatch(r"tile[0-9]+", name)]
+        sizes = [_number(reader, f"{base}/{tile}/physical_vram_size_bytes") for tile in tiles]
+        if any(sizes):
+            return sum(size or 0 for size in sizes)
     if not card.name:
         return None
     return _number(reader, f"/sys/class/drm/{card.name}/lmem_total_bytes") or None

@@ -82,6 +82,11 @@ def test_memory_of_an_intel_card(files, size):
     assert render.memory(reader, CARD) == size
 
 
+def test_memory_below_the_pci_device():
+    path = "/sys/bus/pci/devices/0000:03:00.0/tile0/physical_vram_size_bytes"
+    assert render.memory(ReplayReader({"snapshot": 1, "files": {path: "0x0000000300000000\n"}}), CARD) == 12 << 30
+
+
 @pytest.mark.parametrize(
     ("card", "text"),
     [(CARD, "Intel GPU 0x56a0 at 0000:03:00.0"), (Card("", "card1", "v3d"), "Intel GPU at card1")],
