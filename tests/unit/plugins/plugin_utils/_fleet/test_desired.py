@@ -320,3 +320,20 @@ def test_keep_groups_stands_alone():
     with pytest.raises(InputError, match="takes no others") as raised:
         config(access, group_add=["44"])
     assert str(raised.value).startswith("mainpc: groups/core.yml: services.web.group_add")
+
+
+@pytest.mark.parametrize(
+    ("access", "display", "expected"),
+    [
+        ("compute,video", "compute,graphics", "compute,video,graphics"),
+        ("all", "compute,graphics", "all"),
+        ("", "compute", "compute"),
+    ],
+)
+def test_capabilities_of_gpu_and_display_are_put_together(access, display, expected):
+    key = "NVIDIA_DRIVER_CAPABILITIES"
+    gpu = AccessPlan(GpuRequest("nvidia", "nvidia-runtime"), environment={key: access} if access else {})
+    placement = placed(host("mainpc"), group("core", {"web": service()}))
+    context = desired.Context("redis:7", gpu, [], display=DisplayPlan(environment={key: display}))
+    made = desired.desired_service(placement, "web", context, {})
+    assert made.config.environment == {key: expected}
