@@ -96,9 +96,10 @@ def _source(known: tuple[Entry, ...]) -> str:
 
 
 def _device(view: HostView, entry: Entry, ready: bool) -> GpuDevice:
-    # The primary node, /dev/dri/cardN, is left out: compute and rendering need the render node only, the
-    # primary one belongs to another group and lets a container set the screen's mode.
-    paths = (KFD, entry.render) if entry.render else (KFD,)
+    # The primary node, /dev/dri/cardN, is no part of `ready`: compute and rendering need the other two. It comes
+    # last, for containers that draw on a display; a partition has none of its own.
+    primary = entry.card.node if entry.card and not entry.part else ""
+    paths = [path for path in (KFD, entry.render, primary) if path]
     nodes = tuple(node for node in (device_node(view.reader, path) for path in paths) if node is not None)
     return dataclasses.replace(device(view, NAME, entry), nodes=nodes, ready=ready)
 

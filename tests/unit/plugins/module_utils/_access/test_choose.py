@@ -132,3 +132,11 @@ def test_the_choice_is_the_same_whatever_is_free(order, sizes, count):
     again = select_devices(host(*busy).stacks[0], wish, "", {}, {})
     assert [device.index for device in first] == [device.index for device in again]
     assert len(first) == count
+
+
+@pytest.mark.parametrize(("memory", "chosen"), [(0, "card"), (8 * GIB, "card"), (32 * GIB, "inside")])
+def test_one_gpu_is_the_card_and_not_the_processors_own_however_much_memory_that_has(memory, chosen):
+    inside = card(0, "rocm", uuid="inside", memory_bytes=64 * GIB, integrated=True)
+    discrete = card(1, "rocm", uuid="card", memory_bytes=16 * GIB)
+    (found,) = select_devices(host(inside, discrete).stack("rocm"), GpuWish(count=1, memory=memory), "", {}, {})
+    assert found.uuid == chosen

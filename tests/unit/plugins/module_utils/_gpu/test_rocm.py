@@ -47,7 +47,7 @@ def test_a_card_that_all_can_use():
     assert (found.stack.ready, found.findings) == (True, ())
     assert found.stack.reason == "amdgpu and /dev/kfd answer for 1 of 1 GPUs (KFD topology)"
     (gpu,) = found.stack.devices
-    assert [each.path for each in gpu.nodes] == ["/dev/kfd", "/dev/dri/renderD128"]
+    assert [each.path for each in gpu.nodes] == ["/dev/kfd", "/dev/dri/renderD128", "/dev/dri/card0"]
     assert (gpu.vendor, gpu.architecture, gpu.index, gpu.minor) == ("amd", "gfx1100", 0, 128)
 
 
