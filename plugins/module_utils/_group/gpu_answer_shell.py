@@ -94,6 +94,10 @@ def _octal(letters: str) -> str:
     return f"{int(bits, 2):04o}"
 
 
+# Not found, not executable, or ended by a signal: nvidia-smi may crash under WSL2 while CUDA works (microsoft/WSL 11277).
+_TELLS_NOTHING = (126, 127, *(128 + number for number in (4, 6, 7, 8, 11)))
+
+
 def from_tool(tool: str, status: int | None, output: str) -> Library:
     """What ``nvidia-smi -L``, ``rocminfo`` or ``vulkaninfo --summary`` printed; not there where it cannot be run."""
     api = tool.split()[0]
@@ -103,7 +107,7 @@ def from_tool(tool: str, status: int | None, output: str) -> Library:
     return Library(
         api,
         tool,
-        status not in (126, 127),
+        status not in _TELLS_NOTHING,
         devices,
         code=status or 0,
         error=plain(said or ("" if devices else (words or ["it printed nothing"])[0])),

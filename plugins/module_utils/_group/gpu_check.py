@@ -36,6 +36,8 @@ _HIDING = (
 
 # cuda.h, CUresult; hipErrorNoDevice is the same number (hip_runtime_api.h).
 _NO_DEVICE, _DRIVER_MISMATCH, _COMPAT = 100, 803, 804
+# vulkan_core.h: VK_ERROR_INCOMPATIBLE_DRIVER; ze_api.h: ZE_RESULT_ERROR_UNINITIALIZED.
+_VK_NO_DRIVER, _ZE_NO_DRIVER = -9, 0x78000001
 _MEANINGS = {
     34: "that library is the toolkit's stub, not the driver's own",
     100: "no device",
@@ -157,7 +159,7 @@ def _allowed(promise: GpuPromise, seen: Seen) -> Seen:
 
 def _deciding(promise: GpuPromise, answer: Answer) -> Library | None:
     """The library or tool whose word counts; None where the image has none that could know this GPU."""
-    there = {entry.api: entry for entry in answer.libraries if entry.there}
+    there = {entry.api: entry for entry in answer.libraries if entry.there and not _lacks_driver(entry)}
     own = _OWN.get(family(promise.stack), ())
     for api in own or _VULKAN:
         if api in there:
@@ -169,6 +171,11 @@ def _deciding(promise: GpuPromise, answer: Answer) -> Library | None:
         if entry and mine:
             return replace(entry, devices=mine)
     return None
+
+
+def _lacks_driver(library: Library) -> bool:
+    """A Level Zero loader alone: other packages bring it along, and OpenCL programs do without."""
+    return library.api == "level-zero" and library.code == _ZE_NO_DRIVER
 
 
 def _hardware(library: Library | None) -> tuple[Device, ...]:
@@ -185,8 +192,12 @@ def _refusals(promise: GpuPromise, answer: Answer, deciding: Library | None) -> 
     if deciding.devices:
         names = ", ".join(counted(deciding.devices))
         return [finding("gpu-software-only", f"it sees no GPU but only {names}, which is software", probe, said)]
-    if deciding.api == "cuda" and deciding.code == _DRIVER_MISMATCH:
-        return [finding("gpu-driver-mismatch", f"{probe}: {_MEANINGS[deciding.code]}", probe, said)]
+    if (deciding.api == "cuda" and deciding.code == _DRIVER_MISMATCH) or "version mismatch" in deciding.error:
+        return [finding("gpu-driver-mismatch", f"{probe}: {_MEANINGS[_DRIVER_MISMATCH]}", probe, said)]
+    if deciding.api == "vulkan" and deciding.code == _VK_NO_DRIVER:
+        message = f"{probe} finds no Vulkan driver in the image"
+        way = "Put the GPU's Vulkan driver into the image (mesa-vulkan-drivers on Debian)"
+        return [finding("gpu-library-missing", message, probe, said, way=way)]
     if deciding.api == "cuda" and deciding.code == _COMPAT:
         return [finding("gpu-compat-unsupported", f"{probe}: {_MEANINGS[deciding.code]}", probe, said)]
     hiding = _hiding(answer)
@@ -252,14 +263,10 @@ def _missing(promise: GpuPromise, answer: Answer, opened: bool) -> list[Finding]
     if family(promise.stack) != "nvidia":
         if _torch_sees(answer):
             return []
-        way = f"If it is to use the GPU by it, put {library.probe} into the image"
-        message = f"the image has no {library.probe}: nothing in it could name the GPU"
-        return [
-            replace(
-                finding("gpu-library-missing", message, library.probe, library.error or "it cannot be loaded", way=way),
-                level=WARNING,
-            )
-        ]
+        what = f"driver for {library.probe}" if library.there else library.probe
+        way = f"If it is to use the GPU by it, put {what} into the image"
+        message = f"the image has no {what}: nothing in it could name the GPU"
+        return [replace(finding("gpu-library-missing", message, library.probe, _said(library), way=way), level=WARNING)]
     capabilities = answer.environment.get("NVIDIA_DRIVER_CAPABILITIES", "")
     graphics_only = capabilities and not {"all", "compute"} & set(capabilities.split(","))
     if library.lies_at:
@@ -269,7 +276,7 @@ def _missing(promise: GpuPromise, answer: Answer, opened: bool) -> list[Finding]
     else:
         message = f"the driver's {library.probe} is not in the container"
         way = "Write the CDI spec again (nvidia-ctk cdi generate), or register the nvidia runtime, then make the container anew"
-    found = finding("gpu-library-missing", message, library.probe, library.error or "it cannot be loaded", way=way)
+    found = finding("gpu-library-missing", message, library.probe, _said(library), way=way)
     # musl loads nothing that was made for the other C library, so there the nodes have to do.
     return [replace(found, level=WARNING) if (answer.musl or graphics_only) and opened else found]
 

@@ -143,6 +143,7 @@ def test_devices_of_a_tool(tool, text, devices):
     [
         (127, "sh: nvidia-smi: not found", False, False, "sh: nvidia-smi: not found"),
         (126, "", False, False, "it printed nothing"),
+        (139, "Segmentation fault", False, False, "Segmentation fault"),
         (124, "", True, True, "it printed nothing"),
         (
             9,

@@ -184,7 +184,28 @@ CASES = {
         answer(vulkan(call="vkCreateInstance", code=-9)),
         NOT_SEEN,
         "",
+        ["gpu-library-missing"],
+    ),
+    "a Vulkan that fails": (
+        promise("vulkan"),
+        answer(vulkan(call="vkEnumeratePhysicalDevices", code=-3)),
+        NOT_SEEN,
+        "",
         ["gpu-library-failed"],
+    ),
+    "a mismatch in a tool's words": (
+        promise(),
+        answer(Library("nvidia-smi", "nvidia-smi -L", code=18, error="Driver/library version mismatch"), by="sh"),
+        NOT_SEEN,
+        "",
+        ["gpu-driver-mismatch"],
+    ),
+    "Level Zero without a driver": (
+        promise("intel"),
+        answer(Library("level-zero", "libze_loader.so.1", call="zeInit", code=0x78000001)),
+        SEEN,
+        "device nodes",
+        ["gpu-library-missing"],
     ),
     "no Vulkan at all": (promise("vulkan"), answer(NO_VULKAN), SEEN, "device nodes", ["gpu-library-missing"]),
     "HIP": (
