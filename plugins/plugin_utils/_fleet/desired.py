@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...module_utils._access.display import DisplayPlan
 from ...module_utils._access.named import named_devices
@@ -90,7 +90,8 @@ def desired_service(placement: Placement, name: str, context: Context, files: Fi
         restart=restart(content, where),
         healthcheck=healthcheck(content, where),
         ulimits=ulimits(content),
-        gpu=context.access.gpu if extensions.gpu is not None else None,
+        # The reason is for people: in other words it would be another configuration, and the container made anew.
+        gpu=replace(context.access.gpu, reason="") if extensions.gpu is not None else None,
         **_plain(content, where),
         **_with_access(content, context, where),
         **_process(content),

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.model import GpuHost
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.model import GpuHost, Stack
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import Mount
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose.spec import GpuWish
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet import desired, gpu, vram
@@ -86,6 +86,17 @@ def test_a_request_for_what_is_no_gpu_is_not_dropped(capabilities):
     devices = [{"capabilities": capabilities, "count": 1}]
     with pytest.raises(InputError, match="without the capability gpu"):
         made(FACTS, deploy={"resources": {"reservations": {"devices": devices}}})
+
+
+def test_words_are_no_configuration():
+    """A GPU that fails in other words must not make the container on the CPU anew."""
+    wish = GpuWish(stacks=("nvidia", "cpu"))
+    facts = [
+        dataclasses.replace(FACTS, stacks=(Stack("nvidia", False, words), *FACTS.stacks)) for words in ("so", "or so")
+    ]
+    first, second = (made(each, wish) for each in facts)
+    assert first == second
+    assert gpu.plan_gpu(placement(wish), "web", facts[1], {}).gpu.reason == "nvidia: or so"
 
 
 def two_stacks():
