@@ -160,6 +160,19 @@ def test_a_driver_older_than_nvidia_ml_py_is_asked_by_our_own_binding(libraries,
     assert by_us["cuda"] == 13000
 
 
+def test_a_driver_that_never_answers_is_left_alone_after_a_while(libraries, tmp_path):
+    code = BOTH.partition("import pynvml")[0] + "nvml.SECONDS = 0.5\nprint(json.dumps(nvml.ask_host()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(tmp_path, ["init hang"], libraries[580]),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert json.loads(done.stdout) == {"error": 124, "message": "no answer within 0.5 s"}
+
+
 # --- the whole module, on machines that look like the real ones -------------------------------------------------------
 
 

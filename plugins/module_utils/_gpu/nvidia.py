@@ -99,8 +99,11 @@ def _explain(view: HostView, cards: tuple[Card, ...], answer: Answer, loaded: bo
     if code == "no-permission":
         return _not_ready(devices, _permission(view, nodes, answer))
     if code == "driver-library-mismatch" and known is not None and known.driver not in message:
-        message = f"{message} (kernel module {known.driver})"
-        evidence = f"{evidence}; {VERSION}: {known.driver}"
+        from .nvidia_driver import libraries
+
+        installed = ", ".join(sorted(libraries(view.reader))) or "of unknown version"
+        message = f"{message} (kernel module {known.driver}, libraries {installed})"
+        evidence = f"{evidence}; {VERSION}: {known.driver}; libraries: {installed}"
     found = [finding(code, message, source, evidence=evidence or message)]
     if code == "nvidia-smi-crashed":
         found.append(
