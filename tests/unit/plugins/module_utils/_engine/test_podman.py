@@ -147,3 +147,26 @@ def test_what_is_paused_goes_on_so_that_it_can_be_stopped(podman, tmp_path):
     )
     engine.stop_container("web", 5)
     assert podman.calls()[1:] == ["stop --time 5 web", "unpause web", "stop --time 5 web"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "made", "refused"),
+    [("$5 off", "$5 off", False), ("$5 off", " off", True), ("5 off", "not looked at", False)],
+)
+def test_a_build_whose_label_came_out_otherwise_is_taken_back(podman, tmp_path, wanted, made, refused):
+    write_id = 'for word; do case "$word" in --iidfile=*) echo sha256:abc >"${word#*=}" ;; esac; done'
+    engine = podman(
+        {
+            "'build '*": write_id,
+            "'image inspect '*": f"""echo '[{{"Labels": {{"price": "{made}"}}}}]'""",
+            "'image rm --force sha256:abc'": ":",
+        }
+    )
+    (tmp_path / "context").mkdir()
+    try:
+        engine.build_image(str(tmp_path / "context"), "Containerfile", ["a:1"], {}, {"price": wanted})
+    except EngineError as error:
+        assert refused and "price" in error.message and "build.labels" in error.mend
+    else:
+        assert not refused
+    assert ("image rm --force sha256:abc" in podman.calls()) is refused
