@@ -101,7 +101,13 @@ def _gpus(case: Case, reason: str) -> AccessPlan:
 
 def _runtime(case: Case, reason: str, environment: dict[str, str], **selection: t.Any) -> AccessPlan:
     request = case.request("nvidia-runtime", reason, capabilities=("gpu",), **selection)
-    return AccessPlan(request, environment={**environment, **_capabilities(case)}, promise=case.promise(case.nodes))
+    capabilities = _capabilities(case)
+    wanted = capabilities.get("NVIDIA_DRIVER_CAPABILITIES", "compute").split(",")
+    nodes = case.nodes
+    if not {"compute", "all"} & set(wanted):
+        # libnvidia-container gives the nodes of unified memory with compute only (src/nvc_mount.c).
+        nodes = tuple(path for path in nodes if not path.startswith("/dev/nvidia-uvm"))
+    return AccessPlan(request, environment={**environment, **capabilities}, promise=case.promise(nodes))
 
 
 def _capabilities(case: Case, default: str = "") -> dict[str, str]:

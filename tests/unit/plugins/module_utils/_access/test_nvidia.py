@@ -97,6 +97,12 @@ def test_capabilities_reach_the_toolkit_by_variable(capabilities, expected):
     assert plan_access(TWO, by_name, GpuWish(capabilities=capabilities)).environment == {}
 
 
+def test_unified_memory_comes_with_compute():
+    only = GpuWish(capabilities=("gpu", "utility"))
+    assert plan_access(TWO, RUNTIME, only).promise.nodes == ("/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia1")
+    assert "/dev/nvidia-uvm" in plan_access(TWO, RUNTIME, GpuWish(capabilities=("gpu", "compute"))).promise.nodes
+
+
 def test_a_jetson_wants_its_runtime_named():
     tegra = host(gpu(0, "nvidia-tegra"))
     plan = plan_access(tegra, RUNTIME, GpuWish())
