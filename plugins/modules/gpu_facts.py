@@ -29,7 +29,8 @@ attributes:
 options:
   engines:
     description:
-      - The engines to ask. An empty list asks none, which starts no process and takes about as long as a ping.
+      - The engines to ask. An empty list asks none, which starts no process on usual hosts and takes little longer
+        than a module that does nothing.
     type: list
     elements: str
     choices: [docker, podman]
@@ -180,27 +181,6 @@ gpu:
       description: Neural accelerators, which are no GPUs, in the form of RV(gpu.devices).
       type: list
       elements: dict
-    displays:
-      description: Display servers on which containers could draw. No cookie is returned.
-      type: list
-      elements: dict
-      contains:
-        kind:
-          description: V(x11), V(wayland) or V(wslg).
-          type: str
-        name:
-          description: Its name.
-          type: str
-          sample: ":0"
-        socket:
-          description: Path of its socket on the host.
-          type: str
-        uid:
-          description: Whose session it is.
-          type: int
-        authority:
-          description: For X11, path of the file with the cookie; empty where there is none.
-          type: str
     engines:
       description:
         - Per engine C(installed), C(ready), C(reason), C(version), C(id), C(rootless), C(flavour), C(url), C(cdi_dirs),

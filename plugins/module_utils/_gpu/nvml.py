@@ -78,7 +78,7 @@ def _session(nvml: t.Any) -> dict[str, t.Any]:
     return {
         "driver": _field(nvml, errors, "driver", lambda: _text(nvml.nvmlSystemGetDriverVersion())),
         "library": _field(nvml, errors, "library", lambda: _text(nvml.nvmlSystemGetNVMLVersion())),
-        "cuda": _field(nvml, errors, "cuda", lambda: nvml.nvmlSystemGetCudaDriverVersion_v2()),
+        "cuda": _field(nvml, errors, "cuda", lambda: int(nvml.nvmlSystemGetCudaDriverVersion_v2())),
         "devices": [_device(nvml, index) for index in range(nvml.nvmlDeviceGetCount())],
     }
 
