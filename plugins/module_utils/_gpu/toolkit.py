@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 from .findings import Finding, finding
-from .probe import DOCKER_INFO, Reader
+from .probe import Reader
 from .view import HostView
 
 PROGRAM = "nvidia-ctk"
@@ -50,7 +50,7 @@ def look(view: HostView) -> list[Finding]:
     program = reader.program(PROGRAM)
     if program is None and not specs:
         # Under WSL2 containers get the GPU without it, too: /dev/dxg and one directory.
-        return [] if wsl or _has_runtime(reader) else [_missing()]
+        return [] if wsl or reader.program("nvidia-container-runtime") else [_missing()]
     version, probe, evidence = installed(reader)
     found = [] if version is None else _too_old(version, probe, evidence, wsl)
     if specs:
@@ -58,12 +58,6 @@ def look(view: HostView) -> list[Finding]:
         if program is not None and not found and reader.directory("/run/systemd/system"):
             found += _not_renewed(reader, specs[0], version, wsl)
     return found
-
-
-def _has_runtime(reader: Reader) -> bool:
-    """The toolkit's older half, as a program or as Docker names it."""
-    told = reader.known(DOCKER_INFO)
-    return reader.program("nvidia-container-runtime") is not None or (told is not None and '"nvidia"' in told.stdout)
 
 
 def installed(reader: Reader) -> tuple[tuple[int, int, int] | None, str, str]:

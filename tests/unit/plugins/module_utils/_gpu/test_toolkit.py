@@ -61,11 +61,6 @@ def test_too_old(platform, version, wanted):
         ("linux", {"directories": {"/usr/bin": ["nvidia-container-runtime"]}}, False),
         ("linux", {"files": SPEC}, False),
         ("linux", {"files": {"/etc/cdi/amd.json": "{}"}}, True),
-        (
-            "linux",
-            {"commands": {"docker info --format {{json .}}": {"rc": 0, "stdout": '{"Runtimes": {"nvidia": {}}}'}}},
-            False,
-        ),
     ],
 )
 def test_missing(platform, parts, missing):
