@@ -54,7 +54,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "gpu-not-driven": (
         WARNING,
-        "Look at `dmesg | grep -e NVRM -e nouveau`, and at the kernel's boot options for excluded cards.",
+        "Look at `dmesg | grep -e NVRM -e nouveau`: open kernel modules drive Turing (RTX 20, GTX 16) and newer only, current drivers no card older than Maxwell.",
     ),
     "nvidia-smi-failed": (ERROR, "Run `nvidia-smi` by hand."),
     "nvidia-smi-crashed": (
