@@ -141,13 +141,14 @@ def _check(view: HostView, cards: tuple[Card, ...], answer: Answer) -> Detected:
 def _completed(view: HostView, answer: Answer) -> list[GpuDevice]:
     """The devices with what their source did not tell: minor, address, driver, unified memory, slices' nodes."""
     known = from_procfs(view.reader, NAME)
-    by_name = {key: each for each in (known.devices if known else ()) for key in (each.uuid, each.bus_id) if key}
+    same = _matched(answer.devices, known.devices if known is not None else ())
     devices = []
     for device in answer.devices:
-        same = by_name.get(device.uuid) or by_name.get(device.bus_id)
         changes: dict[str, object] = {}
-        if same is not None:
-            changes = {name: getattr(same, name) for name in ("minor", "bus_id", "driver") if not _told(device, name)}
+        if device.index in same:
+            other, names = same[device.index], ("uuid", "minor", "bus_id", "driver")
+            changes = {name: getattr(other, name) for name in names if getattr(device, name) in (None, "")}
+            changes.update({} if device.uuid else {"name": other.name})
         if device.index in answer.unified:
             changes.update(unified_memory(view.reader))
         devices.append(dataclasses.replace(device, **changes))
@@ -181,8 +182,14 @@ def _with_slice_nodes(reader: Reader, device: GpuDevice) -> GpuDevice:
     return dataclasses.replace(device, mig=parts)
 
 
-def _told(device: GpuDevice, name: str) -> bool:
-    return getattr(device, name) not in (None, "")
+def _matched(told: tuple[GpuDevice, ...], known: tuple[GpuDevice, ...]) -> dict[int | None, GpuDevice]:
+    """Index → the same GPU in procfs, by UUID or address; one that is lost tells neither, and is the one left over."""
+    by_key = {key: each for each in known for key in (each.uuid, each.bus_id) if key}
+    same = {device.index: by_key.get(device.uuid) or by_key.get(device.bus_id) for device in told}
+    found = {index: each for index, each in same.items() if each is not None}
+    left = [each for each in known if each not in found.values()]
+    nameless = [device.index for device in told if not device.uuid and not device.bus_id]
+    return {**found, **dict(zip(nameless, left))} if len(left) == len(nameless) else found
 
 
 def unified_memory(reader: Reader) -> dict[str, object]:

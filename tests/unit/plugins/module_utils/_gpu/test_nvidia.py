@@ -54,6 +54,23 @@ def test_tools_alone_are_enough():
     assert (found.best, [device.ready for device in found.devices], found.findings) == ("nvidia", [True, True], ())
 
 
+def test_a_lost_gpu_is_named_by_what_the_kernel_knows():
+    base = "/proc/driver/nvidia"
+    files = {f"{base}/version": "Kernel Module  580.142  x"}
+    for number in (1, 2):
+        text = f"Model: RTX {number}\nGPU UUID: GPU-{number}\nBus Location: 0000:0{number}:00.0\nDevice Minor: {number - 1}\n"
+        files[f"{base}/gpus/0000:0{number}:00.0/information"] = text
+    lost = {"index": 0, "errors": {"handle": 15}}
+    nvml = {
+        "driver": "580.142",
+        "devices": [lost, {"index": 1, "name": "RTX 2", "uuid": "GPU-2", "memory_total": 1, "errors": {}}],
+    }
+    found = describe(ReplayReader(host(2, (0, 1), files=files, nvml=nvml)))
+    shown = [(device.name, device.uuid, device.minor, device.bus_id, device.ready) for device in found.devices]
+    assert shown == [("RTX 1", "GPU-1", 0, "0000:01:00.0", False), ("RTX 2", "GPU-2", 1, "0000:02:00.0", True)]
+    assert [each.message for each in found.findings] == ["The GPU RTX 1 at 0000:01:00.0 fell off the bus"]
+
+
 def test_a_tool_that_fails_is_no_sign_of_a_gpu():
     data = {"snapshot": 1, "commands": {"nvidia-smi -L": {"rc": 9, "stdout": "couldn't communicate with the driver"}}}
     assert [stack.name for stack in describe(ReplayReader(data)).stacks] == ["cpu"]
