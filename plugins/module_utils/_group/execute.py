@@ -326,7 +326,8 @@ class Run:
             return "this revision was healthy before, so there is nothing to go back to; it is left as it is"
         for key in reversed(list(run.plan.services)):
             self.place.take_new_away(key)
-        if owned.was_good(group.name):
+        was_good = self._was_good(run)
+        if was_good:
             self._take_unknown_away(run)
         else:
             self._take_all_away(run)
@@ -339,9 +340,20 @@ class Run:
             return f"the group runs again on {back[0]}"
         if restored:
             return "brought back as it was: " + ", ".join(sorted(restored))
-        if owned.was_good(group.name):
+        if was_good:
             return "nothing that ran was changed"
         return "the group was new: everything of it was taken away again, volumes stay"
+
+    def _was_good(self, run: _GroupRun) -> bool:
+        """Whether there is something to go back to.
+
+        Where no marker tells it, that all of a revision is up does; but not of one whose containers, untouched by
+        this run, lack their GPU: a run that was killed between their start and the question left them.
+        """
+        name, plan = run.plan.group.name, run.plan
+        lacking = [service for service, seen in run.result.gpu.items() if seen.failed]
+        untouched = any(plan.services[name, service].kind not in CHANGING for service in lacking)
+        return name in self.place.owned.good or (self.place.owned.was_good(name) and not untouched)
 
     def _made(self, run: _GroupRun) -> bool:
         return any(key in self.place.created or key in self.place.removed for key in run.plan.services)

@@ -165,21 +165,20 @@ def kill_at(host: Host, kind: str) -> None:
     host.engine.fail_on = fail
 
 
-@pytest.mark.parametrize(
-    ("kind", "left"),
-    # A whole group that was healthy is what there is to go back to, so it stays; the run fails all the same.
-    [("run_in", {}), ("health", {}), ("create_volume", {"core-llm-1": "gpu:1"})],
-)
-def test_after_a_run_that_was_killed_it_is_asked_until_the_group_was_good(host, kind, left):
+@pytest.mark.parametrize("health", ["none", "healthy"])
+@pytest.mark.parametrize("kind", ["run_in", "health", "create_volume"])
+def test_after_a_run_that_was_killed_it_is_asked_until_the_group_was_good(host, kind, health):
+    """And taken away where it sees no GPU, as the run would have done that was killed, however whole the group looks."""
     kill_at(host, kind)
     with pytest.raises(Killed):
         host.run(service("llm"))
     host.engine.fail_on = lambda call: None
     assert host.running() == {"core-llm-1": "gpu:1"}
+    host.engine.containers["core-llm-1"] = replace(host.engine.containers["core-llm-1"], health=health)
     host.say("gpu:1", MISMATCH)
     result = host.run(service("llm"))
     assert result["failed"] and "gpu-driver-mismatch" in result["msg"] and host.asked() == ["core-llm-1"]
-    assert host.running() == left
+    assert "the group was new" in result["msg"] and host.running() == {}
     host.say("gpu:1", SEES)
     assert not host.run(service("llm")).get("failed") and host.asked() == ["core-llm-1"]
     host.run(service("llm"))
@@ -195,3 +194,12 @@ def test_a_container_of_a_revision_that_was_never_good_is_asked(host):
     assert host.asked() == ["core-llm-1"] and result["groups"]["core"]["gpu"]["llm"]["verdict"] == "seen"
     host.run(service("llm"))
     assert host.asked() == []
+
+
+def test_a_good_group_whose_marker_was_pruned_is_what_there_is_to_go_back_to(host):
+    host.run(service("llm"))
+    host.engine.volumes.clear()
+    host.engine.containers["core-llm-1"] = replace(host.engine.containers["core-llm-1"], health="none")
+    host.say("gpu:2", MISMATCH)
+    assert host.run(service("llm", "gpu:2"))["failed"]
+    assert host.running() == {"core-llm-1": "gpu:1"}
