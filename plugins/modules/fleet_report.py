@@ -29,7 +29,9 @@ options:
   path:
     description:
       - With O(about=doctor), also write the answer to this file on the controller, as JSON. Not in check mode.
-      - The JSON is C({"hosts": {NAME: {"gpu": what gpu_facts returned} or {"error": text}}}).
+      - >-
+        The JSON is C({"hosts": {NAME: …}}); of each host C(gpu), what M(gpu_fleet.containers.gpu_facts) returned of it,
+        or C(error) with the reason.
     type: path
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes

@@ -50,11 +50,13 @@ CODES: dict[str, tuple[str, str]] = {
     "nvidia-no-devices": (ERROR, "Check `dmesg | grep NVRM`: the driver runs but gave up on every card."),
     "gpu-not-in-container": (
         INFO,
-        "Give it to this container when it is started: `--device nvidia.com/gpu=all`; for AMD `--device /dev/kfd --device /dev/dri`, for others `--device /dev/dri`.",
+        "Give it to this container when it is started: `--device nvidia.com/gpu=all`; "
+        "for AMD `--device /dev/kfd --device /dev/dri`, for others `--device /dev/dri`.",
     ),
     "gpu-not-driven": (
         WARNING,
-        "Look at `dmesg | grep -e NVRM -e nouveau`: open kernel modules drive Turing (RTX 20, GTX 16) and newer only, current drivers no card older than Maxwell.",
+        "Look at `dmesg | grep -e NVRM -e nouveau`: open kernel modules drive Turing "
+        "(RTX 20, GTX 16) and newer only, current drivers no card older than Maxwell.",
     ),
     "nvidia-smi-failed": (ERROR, "Run `nvidia-smi` by hand."),
     "nvidia-smi-crashed": (
@@ -89,7 +91,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "cdi-refresh-missing": (
         INFO,
-        "Upgrade nvidia-container-toolkit to {version} or newer and enable nvidia-cdi-refresh.path, or write the CDI spec again after each update of the driver.",
+        "Upgrade nvidia-container-toolkit to {version} or newer and enable "
+        "nvidia-cdi-refresh.path, or write the CDI spec again after each update of the driver.",
     ),
     "oci-hook-conflict": (WARNING, "Remove {path}: with CDI the hook acts a second time and containers fail to start."),
     "nvml-failed": (ERROR, "Run `nvidia-smi` by hand and compare the driver's and the library's version."),
@@ -125,7 +128,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "gpu-driver-missing": (
         ERROR,
-        "Load the kernel's driver (`modprobe {driver}`); where that fails, look at `dmesg | grep -e {driver} -e drm`: firmware missing, or a kernel older than the GPU.",
+        "Load the kernel's driver (`modprobe {driver}`); where that fails, look at "
+        "`dmesg | grep -e {driver} -e drm`: firmware missing, or a kernel older than the GPU.",
     ),
     "gpu-too-old": (INFO, "Its containers get the CPU: neither Vulkan nor compute was ever made for it."),
     "vulkan-driver-missing": (
@@ -156,11 +160,13 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "venus-not-offered": (
         INFO,
-        "Start the virtual machine with Venus (QEMU 9.2 or newer: `-device virtio-gpu-gl,hostmem=4G,blob=true,venus=true`; on a Mac: krunkit), and install Mesa's virtio Vulkan driver in it.",
+        "Start the virtual machine with Venus (QEMU 9.2 or newer: `-device virtio-gpu-gl,hostmem=4G,blob=true,venus=true`; "
+        "on a Mac: krunkit), and install Mesa's virtio Vulkan driver in it.",
     ),
     "podman-machine-no-gpu": (
         WARNING,
-        'Make one that shares the GPU, on Apple silicon: `CONTAINERS_MACHINE_PROVIDER=libkrun podman machine init`, or set `provider = "libkrun"` below [machine] in containers.conf first.',
+        "Make one that shares the GPU, on Apple silicon: `CONTAINERS_MACHINE_PROVIDER=libkrun podman machine init`, "
+        'or set `provider = "libkrun"` below [machine] in containers.conf first.',
     ),
     "podman-machine-stopped": (INFO, "Run `podman machine start {machine}`."),
     "metal-not-in-containers": (

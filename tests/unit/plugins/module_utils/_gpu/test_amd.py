@@ -82,7 +82,7 @@ def test_partitions_of_a_card_are_gpus_of_their_own():
     second = dataclasses.replace(NODE, number=2, render="/dev/dri/renderD129", memory_bytes=5)
     first = dataclasses.replace(NODE, memory_bytes=5)
     found = [
-        device(view(**at("unique_id", "ff\n"), **at("mem_info_vram_total", "10\n")), "rocm", each)
+        device(view(**{**at("unique_id", "ff\n"), **at("mem_info_vram_total", "10\n")}), "rocm", each)
         for each in entries((CARD,), (first, second), ())
     ]
     assert [(each.uuid, each.memory_bytes, each.minor) for each in found] == [

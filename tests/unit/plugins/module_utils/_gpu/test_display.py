@@ -22,7 +22,12 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe im
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import RecordingReader, ReplayReader
 
 X = "/tmp/.X11-unix"
-PASSWD = "root:x:0:0:root:/root:/bin/bash\nsddm:x:110:110::/var/lib/sddm:/bin/false\nmax:x:1000:1000::/home/max:/bin/bash\nann:x:1001:1001::/home/ann:/bin/bash\n"
+PASSWD = """\
+root:x:0:0:root:/root:/bin/bash
+sddm:x:110:110::/var/lib/sddm:/bin/false
+max:x:1000:1000::/home/max:/bin/bash
+ann:x:1001:1001::/home/ann:/bin/bash
+"""
 WSLG = {
     "/mnt/wslg": [".X11-unix", "PulseServer", "runtime-dir", "weston.log"],
     "/mnt/wslg/.X11-unix": ["X0"],

@@ -129,8 +129,8 @@ def test_networks_come_back_from_their_label():
 
 def test_what_a_container_was_promised_is_found_again():
     promise = GpuPromise("nvidia", ("/dev/nvidia0",), ("GPU-1",), ("RTX",), 1, True)
-    (given,) = wanted(group("core", replace(service("a"), promise=promise))).values()
-    (plain,) = wanted(group("core", service("a"))).values()
+    given = wanted(group("core", replace(service("a"), promise=promise)))["core", "a"]
+    plain = wanted(group("core", service("a")))["core", "a"]
     assert deployed_promise(running(given)) == promise
     assert given.hash == plain.hash and given.labels[names.REVISION] == plain.labels[names.REVISION]
     assert names.PROMISE not in plain.labels and deployed_promise(running(plain)) is None
@@ -138,5 +138,5 @@ def test_what_a_container_was_promised_is_found_again():
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "1", '{"stack": "nvidia", "unknown": 1}', "{}"])
 def test_a_promise_that_cannot_be_read_is_none(text):
-    (entry,) = wanted(group("core", service("a"))).values()
+    entry = wanted(group("core", service("a")))["core", "a"]
     assert deployed_promise(running(entry, labels={**entry.labels, names.PROMISE: text})) is None
