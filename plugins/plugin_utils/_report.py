@@ -38,7 +38,7 @@ def deploy_lines(plan: Mapping[str, t.Any], asked: Results, applied: Results) ->
             states["would be removed" if results is None else "removed"] = question["leaving"]
         text = "; ".join(f"{state}: {', '.join(sorted(names))}" for state, names in sorted(states.items()))
         lines.append(f"{host} ({plan['hosts'][host]['engine']}): {text or 'no groups'}")
-        lines += [f"  {line}" for line in _gpu_lines(plan["hosts"][host]["groups"], results or {})]
+        lines += [f"  {line}" for line in _gpu_lines(plan["hosts"][host]["gpu"], results or {})]
         lines += [
             f"  left behind on {engine}: volumes {', '.join(names)} (remove them there when their data is not needed)"
             for engine, names in question.get("left_behind", {}).items()
@@ -47,16 +47,16 @@ def deploy_lines(plan: Mapping[str, t.Any], asked: Results, applied: Results) ->
     return lines + [f"warning: {text}" for text in plan.get("plan_warnings", ())]
 
 
-def _gpu_lines(groups: Sequence[Mapping[str, t.Any]], results: Mapping[str, t.Any]) -> list[str]:
-    """What the services that asked for a GPU got, and what those that were asked see; equal ones share a line."""
+def _gpu_lines(services: Mapping[str, Mapping[str, t.Any]], results: Mapping[str, t.Any]) -> list[str]:
+    """What the services that asked for a GPU got, and what those that were asked see; equal ones share a line.
+
+    services: the plan's `gpu`, by group/service.
+    """
     got: dict[tuple[str, str], list[str]] = {}
-    for group in groups:
-        seen = results.get(group["name"], {}).get("gpu", {})
-        for service in group.get("services", ()):
-            gpu = service["config"].get("gpu")
-            if gpu is not None:
-                what = (_what_it_got(service, gpu), _what_it_sees(seen.get(service["name"])))
-                got.setdefault(what, []).append(f"{group['name']}/{service['name']}")
+    for name, gpu in services.items():
+        group, _slash, service = name.partition("/")
+        seen = results.get(group, {}).get("gpu", {}).get(service)
+        got.setdefault((_what_it_got(gpu), _what_it_sees(seen)), []).append(name)
     return [f"{given}: {', '.join(names)}{f' ({sees})' if sees else ''}" for (given, sees), names in got.items()]
 
 
@@ -64,7 +64,8 @@ def _what_it_sees(seen: Mapping[str, t.Any] | None) -> str:
     """Empty for one that was not asked in this run: it runs as it did."""
     if seen is None:
         return ""
-    return "on the CPU, as the group allows" if seen["verdict"] == NOT_SEEN else seen["words"]
+    # Its image and its devices are still those of the GPU's stack.
+    return "it sees none: on the CPU, as the group allows" if seen["verdict"] == NOT_SEEN else seen["words"]
 
 
 def _gpu_warnings(results: Mapping[str, t.Any]) -> list[str]:
@@ -77,10 +78,10 @@ def _gpu_warnings(results: Mapping[str, t.Any]) -> list[str]:
     return [f"{', '.join(names)}: {message}. {mend}" for (message, mend), names in found.items()]
 
 
-def _what_it_got(service: Mapping[str, t.Any], gpu: Mapping[str, t.Any]) -> str:
-    if service.get("cpu_fallback"):
-        return f"on the CPU, as the group allows ({gpu.get('reason', 'no reason known')})"
-    return f"{gpu.get('stack', 'cpu')} through {gpu.get('mode', 'none')}"
+def _what_it_got(gpu: Mapping[str, t.Any]) -> str:
+    if gpu["cpu_fallback"]:
+        return f"on the CPU, as the group allows ({gpu['reason']})"
+    return gpu["stack"] if gpu["mode"] == "none" else f"{gpu['stack']} through {gpu['mode']}"
 
 
 def status_lines(status: Results) -> list[str]:

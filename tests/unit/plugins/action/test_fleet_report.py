@@ -11,7 +11,11 @@ import pytest
 from ansible_collections.gpu_fleet.containers.plugins.action.fleet_report import ARGUMENTS, report, write_json
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 
-PLAN = {"hosts": {"mainpc": {"engine": "docker", "groups": []}, "pc2": {"engine": "podman", "groups": []}}}
+PLAN = {
+    "hosts": {
+        name: {"engine": engine, "groups": [], "gpu": {}} for name, engine in (("mainpc", "docker"), ("pc2", "podman"))
+    }
+}
 REGISTERED = {
     "gpu_fleet_facts": {"mainpc": None},
     "fleet_asked": {"mainpc": {"groups": {"core": {"status": "would change"}}}, "pc2": None},

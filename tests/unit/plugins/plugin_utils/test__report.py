@@ -7,13 +7,18 @@ import pytest
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils import _report
 
 
-def plan(*services, host="mainpc", **more):
+def plan(*services, host="mainpc", gpu=None, **more):
     groups = [{"name": "core", "services": list(services)}]
-    return {"hosts": {host: {"engine": "podman", "groups": groups}}, **more}
+    return {"hosts": {host: {"engine": "podman", "groups": groups, "gpu": gpu or {}}}, **more}
 
 
-def service(name, gpu=None, **more):
-    return {"name": name, "config": {"name": f"core-{name}-1", "image": "x:1", "gpu": gpu}, **more}
+def service(name, **more):
+    return {"name": name, "config": {"name": f"core-{name}-1", "image": "x:1"}, **more}
+
+
+def planned(stack, mode="none", reason="", cpu_fallback=False):
+    """What a fleet plan tells of one service's GPU (`_fleet/gpu.py`, `summary`)."""
+    return {"stack": stack, "mode": mode, "reason": reason, "memory": 0, "uuids": [], "cpu_fallback": cpu_fallback}
 
 
 def test_a_table_is_as_wide_as_its_widest_cells_and_ends_without_blanks():
@@ -49,17 +54,14 @@ def test_a_deploy_that_did_nothing_or_never_asked():
 
 
 def test_what_gpu_services_really_got():
-    wish = plan(
-        service("plain"),
-        service("fast", {"stack": "nvidia", "mode": "cdi"}),
-        service("slow", {"stack": "cpu", "reason": "no GPU on this host"}, cpu_fallback=True),
-        service("late", {"stack": "cpu", "reason": "no GPU on this host"}, cpu_fallback=True),
-        service("odd", {}),
-    )
+    none = planned("cpu", reason="no GPU on this host", cpu_fallback=True)
+    chosen = planned("cpu", reason="cpu was asked for")
+    gpu = {"core/fast": planned("nvidia", "cdi"), "core/slow": none, "core/late": none, "core/odd": chosen}
+    wish = plan(*(service(name) for name in ("plain", "fast", "slow", "late", "odd")), gpu=gpu)
     assert _report.deploy_lines(wish, {"mainpc": asked(core="changed")}, {})[1:] == [
         "  nvidia through cdi: core/fast",
         "  on the CPU, as the group allows (no GPU on this host): core/slow, core/late",
-        "  cpu through none: core/odd",
+        "  cpu: core/odd",
     ]
 
 
@@ -72,8 +74,8 @@ BROKEN = {"level": "error", "message": "cuInit answered 803", "mend": "Reboot."}
 
 
 def test_what_gpu_services_see():
-    gpu = {"stack": "nvidia", "mode": "cdi"}
-    wish = plan(*(service(name, gpu) for name in ("a", "b", "kept", "slow", "bare")))
+    names = ("a", "b", "kept", "slow", "bare")
+    wish = plan(*map(service, names), gpu={f"core/{name}": planned("nvidia", "cdi") for name in names})
     found = {
         "a": seen(),
         "b": seen(),
@@ -84,7 +86,7 @@ def test_what_gpu_services_see():
     assert _report.deploy_lines(wish, {"mainpc": asked(core="would change")}, applied)[1:] == [
         "  nvidia through cdi: core/a, core/b (RTX seen)",
         "  nvidia through cdi: core/kept",
-        "  nvidia through cdi: core/slow (on the CPU, as the group allows)",
+        "  nvidia through cdi: core/slow (it sees none: on the CPU, as the group allows)",
         "  nvidia through cdi: core/bare (not verified: the image has neither python3 nor sh)",
         "  warning: core/slow: only llvmpipe, which is software. Put the driver into the image.",
     ]
