@@ -155,6 +155,9 @@ def describe(reader: Reader, engines: dict[str, EngineFacts] | None = None) -> G
     stacks = [entry.stack for entry in detected if entry.stack is not None]
     findings = [found for entry in detected for found in entry.findings]
     findings += _unused(looked) + _platform_findings(reader, platform)
+    if any(stack.name == "rocm-wsl" for stack in stacks):
+        # This PC's GPU is AMD's: that it has none of NVIDIA's is no news.
+        findings = [found for found in findings if found.code != "wsl-no-nvidia"]
     npus = tuple(npu for entry in detected for npu in entry.npus)
     displays, found_there = _displays(looked)
     return GpuHost(platform, rank(stacks), engines or {}, _once([*findings, *found_there]), npus, displays)

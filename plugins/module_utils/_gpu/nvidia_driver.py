@@ -32,11 +32,11 @@ def without_tools(reader: Reader, stack: str) -> Answer:
         text = "The NVIDIA kernel module is not loaded"
         return Answer(VERSION, problem="driver-not-loaded", message=text, evidence=f"{VERSION}: no such file")
     versions = libraries(reader)
-    if not versions:
+    if not versions and not _installed(reader):
         text = f"The kernel module {known.driver} is loaded, its libraries are not installed"
         missing = f"no {LIBRARIES[0]} in {', '.join(LIBRARY_DIRECTORIES[:4])}"
         return Answer("/usr/lib", problem="library-missing", message=text, evidence=missing)
-    if known.driver and known.driver not in versions:
+    if known.driver and versions and known.driver not in versions:
         path, version = next((path, version) for version, path in sorted(versions.items()))
         text = f"The kernel module is {known.driver}, the libraries are {', '.join(sorted(versions))}"
         return Answer(path, problem="driver-library-mismatch", message=text, evidence=f"{path} → {version}")
@@ -47,15 +47,26 @@ def without_tools(reader: Reader, stack: str) -> Answer:
 
 
 def libraries(reader: Reader) -> dict[str, str]:
-    """Version → path of the installed user-space libraries, from the links that the loader follows."""
+    """Version → path of the installed user-space libraries, from the links that the loader follows.
+
+    Where only a link's name is known, the versions that lie beside it have to do.
+    """
     versions: dict[str, str] = {}
-    for directory in LIBRARY_DIRECTORIES:
-        for library in LIBRARIES:
-            path = f"{directory}/{library}"
-            found = re.search(r"\.so\.(\d+\.\d+(?:\.\d+)?)$", follow(reader, path))
+    for path in _installed(reader):
+        directory, _slash, library = path.rpartition("/")
+        stem = library.rpartition(".")[0]
+        beside = [name for name in reader.directory(directory) or () if name.startswith(f"{stem}.")]
+        for name in [follow(reader, path)] if reader.link(path) else beside:
+            found = re.search(r"\.so\.(\d+\.\d+(?:\.\d+)?)$", name)
             if found:
                 versions.setdefault(found.group(1), path)
     return versions
+
+
+def _installed(reader: Reader) -> list[str]:
+    """Paths of the names that programs load."""
+    paths = (f"{directory}/{library}" for directory in LIBRARY_DIRECTORIES for library in LIBRARIES)
+    return [path for path in paths if reader.link(path) is not None or reader.entry(path) is not None]
 
 
 def follow(reader: Reader, path: str) -> str:

@@ -46,7 +46,8 @@ def ask_smi(reader: Reader, stack: str, programs: tuple[str, ...]) -> Answer | N
         listed = _first(programs, LIST, reader.known)
         found = () if listed is None else from_list(listed.stdout, stack)
         if listed is not None and found:
-            return Answer("nvidia-smi -L", found, evidence=_first_line(listed.stdout))
+            died = answer.message if answer is not None and answer.problem == CRASHED else ""
+            return Answer("nvidia-smi -L", found, evidence=_first_line(listed.stdout), crashed=died)
         if answer is None and listed is not None:
             return _refused("nvidia-smi -L", listed)
     return answer
@@ -123,8 +124,10 @@ def _xml(text: str) -> t.Any:
 
     if "<!ENTITY" in text:
         return None
+    # Around its XML nvidia-smi may warn in plain words («WARNING: infoROM is corrupted at gpu …», status 14).
+    log = re.search(r"<nvidia_smi_log\b.*</nvidia_smi_log>", text, re.S)
     try:
-        return ElementTree.fromstring(text)
+        return ElementTree.fromstring(log.group() if log else text)
     except (ElementTree.ParseError, ValueError):
         return None
 

@@ -15,7 +15,8 @@ import re
 from .findings import Finding, finding
 from .model import DeviceNode, GpuDevice, Stack
 from .nvidia_answers import Answer, ask, crash
-from .nvidia_driver import follow, shadows
+from .nvidia_driver import libraries, shadows
+from .probe import Reader
 from .view import Detected, HostView, device_node
 
 NAME = "nvidia-wsl"
@@ -23,11 +24,6 @@ DXG = "/dev/dxg"
 LIBRARIES = "/usr/lib/wsl/lib"
 SMI = (f"{LIBRARIES}/nvidia-smi", "nvidia-smi")
 """The absolute path first: neither root's nor Ansible's PATH has the directory."""
-SHADOWS = (
-    "/usr/lib/x86_64-linux-gnu/libcuda.so.1",
-    "/usr/lib64/libcuda.so.1",
-    "/usr/lib/aarch64-linux-gnu/libcuda.so.1",
-)
 
 
 def detect(view: HostView) -> Detected:
@@ -41,7 +37,7 @@ def detect(view: HostView) -> Detected:
         text = f"{DXG} is not there: Windows gives this distribution no GPU"
         found = finding("wsl-no-dxg", text, DXG, evidence=f"{DXG}: no such device node")
         return Detected(_no(found) if nvidia else None, (found,))
-    if not nvidia and view.platform == "wsl2":
+    if not nvidia and view.platform == "wsl2" and not _told(view.reader):
         text, evidence = f"{LIBRARIES} holds no NVIDIA library", f"it holds {', '.join(names[:8]) or 'nothing'}"
         return Detected(None, (finding("wsl-no-nvidia", text, LIBRARIES, evidence=evidence),))
     node = view.reader.node(DXG)
@@ -49,6 +45,12 @@ def detect(view: HostView) -> Detected:
         found = _permission(view, dxg)
         return Detected(_no(found), (found,))
     return _asked(view, dxg)
+
+
+def _told(reader: Reader) -> bool:
+    """A snapshot may hold answers and not where they came from."""
+    known = (reader.known((program, *words)) for program in SMI for words in (("-q", "-x"), ("-L",)))
+    return any(known) or (reader.directory(LIBRARIES) is None and bool(reader.nvml()))
 
 
 def _permission(view: HostView, dxg: DeviceNode) -> Finding:
@@ -126,12 +128,12 @@ def _warnings(view: HostView) -> list[Finding]:
     if view.platform != "wsl2":
         return shadows(view.reader)
     warnings = []
-    for path in SHADOWS:
-        target = follow(view.reader, path)
-        if re.search(r"libcuda\.so\.\d+\.\d+", target):
-            text = f"{path} is a Linux driver's library ({target.rpartition('/')[2]})"
-            remove = "apt-get purge 'libcuda1*' 'cuda-drivers*' 'nvidia-driver-*'"
-            warnings.append(finding("wsl-linux-driver", text, path, evidence=f"{path} → {target}", remove=remove))
+    for version, path in libraries(view.reader).items():
+        if version.startswith("1."):
+            continue  # a link to Windows' own libcuda.so.1.1, as people make them
+        text = f"{path} is a Linux driver's library ({version})"
+        remove = "apt-get purge 'libcuda1*' 'cuda-drivers*' 'nvidia-driver-*'"
+        warnings.append(finding("wsl-linux-driver", text, path, evidence=f"{path} → {version}", remove=remove))
     listed = view.reader.directory("/etc/ld.so.conf.d")
     if listed is not None and "ld.wsl.conf" not in listed:
         text, path = f"The loader does not know {LIBRARIES}", "/etc/ld.so.conf.d/ld.wsl.conf"

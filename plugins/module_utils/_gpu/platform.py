@@ -53,7 +53,7 @@ def device_tree(reader: Reader, entry: str) -> str:
 
 
 def _in_container(reader: Reader) -> bool:
-    if reader.file("/.dockerenv") is not None or reader.file("/run/.containerenv") is not None:
+    if any(reader.entry(path) is not None for path in ("/.dockerenv", "/run/.containerenv")):
         return True
     # systemd calls WSL a container, too (virt.c): that is a machine for our purposes.
     named = [(reader.file(path) or "").strip() for path in MANAGERS]
@@ -62,7 +62,7 @@ def _in_container(reader: Reader) -> bool:
         return True
     if CONTAINER_CGROUP.search(reader.file("/proc/1/cgroup") or ""):
         return True
-    return any(reader.file(path) is not None for path in POD_FILES)
+    return any(reader.entry(path) is not None for path in POD_FILES)
 
 
 def _wsl(reader: Reader) -> str:
@@ -78,8 +78,8 @@ def _wsl(reader: Reader) -> str:
         return "wsl2"
     if (reader.file(MANAGERS[0]) or "").strip() == "wsl":
         return "wsl2"
-    hints = environment(reader.file("/proc/self/environ"))
-    return "wsl2" if "WSL_DISTRO_NAME" in hints or "WSL_INTEROP" in hints else ""
+    hints = {name for pid in ("self", "1") for name in environment(reader.file(f"/proc/{pid}/environ"))}
+    return "wsl2" if hints & {"WSL_DISTRO_NAME", "WSL_INTEROP"} else ""
 
 
 def _release(reader: Reader) -> str:

@@ -36,12 +36,35 @@ ENVIRONMENT = (
 )
 """Variables that a snapshot keeps; everything else may be a secret."""
 
+NOT_FOUND = 127
+"""A shell's exit status for a program that is not there."""
+
+MERGED = (
+    ("/var/run", "/run"),
+    ("/bin", "/usr/bin"),
+    ("/sbin", "/usr/sbin"),
+    ("/lib", "/usr/lib"),
+    ("/lib64", "/usr/lib64"),
+)
+"""Directories that are links nearly everywhere (file-hierarchy(7)): a snapshot may name either side."""
+
+TOGETHER = re.compile(r"(/dev(?=/nvidia\d|/dxg|/kfd)|/usr/lib/wsl/drivers)/([^/]+)(?:/.*)?")
+"""Of these, a snapshot with one names all: a GPU's node, the directories of Windows' drivers."""
+
 CREDENTIALS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s\"']*@")
 
 
 def strip_credentials(text: str) -> str:
     """URLs without user and password: ``http://me:pw@proxy:1`` → ``http://proxy:1``."""
     return CREDENTIALS.sub(r"\1", text)
+
+
+def one_name(path: str) -> str:
+    """The same path by the name that `MERGED` links to."""
+    for link, target in MERGED:
+        if path == link or path.startswith(f"{link}/"):
+            return target + path[len(link) :]
+    return path
 
 
 def key_of(argv: t.Sequence[str]) -> str:
@@ -180,7 +203,12 @@ class ReplayReader:
         self._nodes = self._entries("nodes", parts["nodes"], _node)
         self._directories = self._entries("directories", parts["directories"], _names)
         commands = self._entries("commands", parts["commands"], _result)
-        self._commands = {key_of(key.split() or [key]): result for key, result in commands.items()}
+        # Written by hand, a command may stand there as typed into a shell, which says 127 for a program it lacks.
+        self._commands = {
+            key_of(key.replace("'", "").split() or [key]): result
+            for key, result in commands.items()
+            if result.rc != NOT_FOUND or "not found" not in result.stderr
+        }
         self._answers = {
             name: self._shaped(data[name], dict, name) for name in ("nvml", "cuda") if data.get(name) is not None
         }
@@ -198,10 +226,11 @@ class ReplayReader:
         return self._machine
 
     def file(self, path: str) -> str | None:
-        return self._files.get(path)
+        return self._files.get(one_name(path))
 
     def directory(self, path: str) -> tuple[str, ...] | None:
         """The recorded list, completed by every path below it that stands elsewhere in the snapshot."""
+        path = one_name(path)
         base = path.rstrip("/") + "/"
         below = {
             key[len(base) :].partition("/")[0]
@@ -216,6 +245,7 @@ class ReplayReader:
 
     def node(self, path: str) -> Node | None:
         """A node, also one of which only the name in its directory was recorded."""
+        path = one_name(path)
         parent, _slash, name = path.rpartition("/")
         if path not in self._nodes and path.startswith("/dev/") and name in self._directories.get(parent, ()):
             return None if path in self._directories else Node("char", None, None, "", 0, 0)
@@ -224,6 +254,7 @@ class ReplayReader:
 
     def entry(self, path: str) -> Node | None:
         """A socket or file, also one of which only the name in its directory, or only the content, was recorded."""
+        path = one_name(path)
         if path in self._nodes:
             return self._nodes[path] if self._nodes[path].kind in ("socket", "file") else None
         parent, _slash, name = path.rpartition("/")
@@ -231,19 +262,36 @@ class ReplayReader:
         return Node("file", None, None, "", 0, 0) if there and path not in self._directories else None
 
     def link(self, path: str) -> str | None:
-        return self._links.get(path)
+        return self._links.get(one_name(path))
 
     def exists(self, path: str) -> bool:
-        """Whether it is recorded anywhere. Where nothing near it was recorded, nobody asked: it counts as there."""
+        """Whether it is recorded anywhere. Where nothing near it was recorded, nobody asked: it counts as there.
+
+        GPUs' nodes and drivers' directories are always recorded together, so one that is not among others is gone.
+        """
+        path = one_name(path)
         known = (self._files, self._links, self._nodes, self._directories)
         if any(path in part for part in known):
             return True
+        together = TOGETHER.fullmatch(path)
+        if together:
+            names = self.directory(together.group(1))
+            if names is not None and together.group(2) not in names:
+                return False
+        whole = path
         while path not in ("", "/"):
             parent, _slash, name = path.rpartition("/")
             if (parent or "/") in self._directories:
                 return name in (self.directory(parent or "/") or ())
             path = parent
-        return True
+        return not self._is_of_another_driver(whole)
+
+    def _is_of_another_driver(self, path: str) -> bool:
+        """Whether it is NVIDIA's library of a version that the loaded kernel module does not have."""
+        from .nvidia_procfs import kernel_version
+
+        version = re.search(r"/lib(?:cuda|nvidia-ml)\.so\.(\d{3,}\.\d+(?:\.\d+)?)$", path)
+        return version is not None and (kernel_version(self) or version.group(1)) != version.group(1)
 
     def command(self, argv: t.Sequence[str], timeout: float = 10.0) -> CommandResult | None:
         return self._commands.get(key_of(argv))
@@ -277,13 +325,14 @@ class ReplayReader:
         return None
 
     def _entries(self, part: str, content: dict[t.Any, t.Any], parse: t.Callable[[t.Any], t.Any]) -> dict[str, t.Any]:
-        good = {}
+        good: dict[str, t.Any] = {}
         for key, entry in content.items():
             value = parse(entry)
             if value is None or not isinstance(key, str):
                 self.damage.append(f"{part}: {key}")
-            else:
-                good[key] = value
+                continue
+            name = key if part == "commands" else one_name(key)
+            good[name] = (*good[name], *value) if part == "directories" and name in good else value
         return good
 
 

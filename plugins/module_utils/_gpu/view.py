@@ -266,7 +266,8 @@ def _events(reader: Reader, base: str) -> dict[str, str]:
 
 
 def _line(reader: Reader, path: str) -> str:
-    return (reader.file(path) or "").strip()
+    """A number of sysfs, which the kernel writes in lower case and people in any."""
+    return (reader.file(path) or "").strip().lower()
 
 
 def device_node(reader: Reader, path: str) -> DeviceNode | None:

@@ -58,3 +58,16 @@ def test_without_any_tool(kernel, library, gpus, problem):
     answer = without_tools(host(files=files, links={LIBRARY: f"libcuda.so.{library}"} if library else {}), "nvidia")
     assert answer.problem == problem
     assert answer.evidence
+
+
+def test_libraries_of_which_only_the_directory_is_known():
+    names = ["libcuda.so.1", "libcuda.so.535.1.2", "libnvidia-egl-gbm.so.1.1.1"]
+    directory = LIBRARY.rpartition("/")[0]
+    assert libraries(host(directories={directory: names})) == {"535.1.2": LIBRARY}
+    # Without the name that programs load, a file that was left behind is no library.
+    assert libraries(host(directories={directory: names[1:]})) == {}
+    files = {
+        "/proc/driver/nvidia/version": "Kernel Module  535.1.2  x",
+        "/proc/driver/nvidia/gpus/0000:01:00.0/information": "Device Minor: 0\n",
+    }
+    assert without_tools(host(files=files, directories={directory: names[:1]}), "nvidia").problem == ""

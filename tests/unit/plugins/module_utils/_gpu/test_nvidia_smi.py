@@ -131,3 +131,31 @@ def test_a_second_opinion_completes_the_first():
     assert (device.name, device.memory_bytes, device.driver, done.driver) == ("by NVML", 24564 << 20, "580.142", "1.0")
     assert second_opinion(first, CommandResult(9, "Driver Not Loaded"), None) == first
     assert "139" in second_opinion(first, CommandResult(139), None).crashed
+
+
+XML = "<nvidia_smi_log><gpu id='00000000:01:00.0'><product_name>A</product_name></gpu></nvidia_smi_log>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'\n<?xml version="1.0" ?>{XML}',
+        f'\ufeff<?xml version="1.0" ?>\r\n<!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v12.dtd">\r\n{XML}',
+        f"{XML}\nWARNING: infoROM is corrupted at gpu 0000:01:00.0\n",
+    ],
+)
+def test_words_around_the_xml_do_not_matter(text):
+    assert [device.name for device in smi(text, 14).devices] == ["A"]
+
+
+def test_a_crash_is_told_where_the_list_stands_in():
+    reader = ReplayReader(
+        {
+            "commands": {
+                "nvidia-smi -q -x": {"rc": 139},
+                "nvidia-smi -L": {"rc": 0, "stdout": "GPU 0: A (UUID: GPU-1)\n"},
+            }
+        }
+    )
+    answer = ask_smi(reader, "nvidia", ("nvidia-smi",))
+    assert answer.problem == "" and answer.crashed

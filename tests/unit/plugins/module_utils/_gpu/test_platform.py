@@ -70,12 +70,15 @@ CONTAINERS = [
     at("/proc/1/cgroup", "4:memory:/ecs/0123/4567\n"),
     {"files": {RELEASE: WSL2, "/proc/1/cgroup": "0::/\n", "/dev/termination-log": ""}},
     at("/run/secrets/kubernetes.io/serviceaccount/namespace", "default", WSL2),
+    listed("/", ".dockerenv", "bin", release=WSL2),
+    listed("/run/secrets/kubernetes.io/serviceaccount", "namespace", "token", release=WSL2),
     # A container sees the machine's device tree, and on a Jetson its release file is bound in.
     {"files": {"/.dockerenv": "", "/etc/nv_tegra_release": "# R36 (release), REVISION: 4.7"}},
     {"files": {"/.dockerenv": "", "/proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0"}},
 ]
 
 WSL2_HOSTS = [
+    at("/proc/1/environ", "WSL_DISTRO_NAME=Ubuntu\0"),
     {"files": {RELEASE: WSL2}},
     {"files": {RELEASE: "5.10.102.1-microsoft-standard-WSL2\n"}},
     {"files": {RELEASE: "4.19.104-microsoft-standard\n"}},

@@ -117,3 +117,52 @@ def test_load(tmp_path):
     broken = tmp_path / "broken.json"
     broken.write_text('{"snapshot": 1, ')
     assert ReplayReader(load(str(broken))).findings()[0].code == "snapshot-damaged"
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("/run/cdi/a.yaml", "/var/run/cdi/a.yaml"),
+        ("/var/run/cdi/a.yaml", "/run/cdi/a.yaml"),
+        ("/lib/x86_64-linux-gnu/libcuda.so.1", "/usr/lib/x86_64-linux-gnu/libcuda.so.1"),
+    ],
+)
+def test_a_directory_that_is_a_link_has_one_content(written, asked):
+    reader = ReplayReader({"files": {written: "x"}, "directories": {asked.rpartition("/")[0]: ["other"]}})
+    assert reader.file(asked) == "x"
+    assert reader.exists(asked)
+    assert reader.directory(written.rpartition("/")[0]) == tuple(sorted([asked.rpartition("/")[2], "other"]))
+
+
+def test_a_command_as_it_is_typed():
+    typed = ReplayReader({"commands": {"docker info --format '{{json .}}'": {"rc": 0, "stdout": "{}"}}})
+    assert typed.docker_info("").stdout == "{}"
+    lacking = {"rc": 127, "stderr": "bash: nvidia-smi: command not found\n"}
+    assert ReplayReader({"commands": {"nvidia-smi -q -x": lacking}}).command(["nvidia-smi", "-q", "-x"]) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("/dev/nvidia0", True),
+        ("/dev/nvidia1", False),
+        ("/dev/nvidia-uvm", True),
+        ("/dev/kfd", False),
+        ("/usr/lib/wsl/drivers/nv_new/libcuda.so.1.1", True),
+        ("/usr/lib/wsl/drivers/nv_old/libcuda.so.1.1", False),
+        ("/usr/lib/x86_64-linux-gnu/libcuda.so.550.120", True),
+        ("/usr/lib/x86_64-linux-gnu/libcuda.so.535.183.01", False),
+        ("/usr/lib/x86_64-linux-gnu/libnvidia-egl-gbm.so.1.1.1", True),
+    ],
+)
+def test_what_is_recorded_together_is_missed_alone(path, there):
+    reader = ReplayReader(
+        {
+            "files": {
+                "/proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.120  x\n",
+                "/usr/lib/wsl/drivers/nv_new/nvidia-smi": "",
+            },
+            "nodes": {"/dev/nvidia0": {"major": 195, "minor": 0, "mode": "0666"}},
+        }
+    )
+    assert reader.exists(path) is there
