@@ -13,7 +13,12 @@ from ansible.utils.display import Display
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import failed, plain
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events import ask, remote_folder, run_with_events
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events import (
+    ask,
+    remote_folder,
+    run_with_events,
+    send_file,
+)
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import pack_files, secret_values
 
 _MODULE = "gpu_fleet.containers.container_groups"
@@ -77,9 +82,8 @@ class ActionModule(ActionBase):
         host = arguments["host"]
         timeout = _SLACK + 2 * sum(group.get("timeout", 120.0) for group in arguments.get("groups", ()))
         width = max(map(len, (host, *task_vars.get("ansible_play_hosts_all", ()))))
-        with remote_folder(self) as folder:
-            if missing_files and plan is not None:
-                arguments["files_archive"] = self._send_files(plan, missing_files, folder)
+
+        def run() -> dict[str, t.Any]:
             return run_with_events(
                 self,
                 _MODULE,
@@ -87,17 +91,20 @@ class ActionModule(ActionBase):
                 task_vars,
                 timeout,
                 lambda event: display.display(show_event(host, event, width)),
-                folder,
             )
+
+        if not missing_files or plan is None:
+            return run()
+        with remote_folder(self) as folder:
+            arguments["files_archive"] = self._send_files(plan, missing_files, folder)
+            return run()
 
     def _send_files(self, plan: dict[str, t.Any], missing: t.Sequence[str], folder: str) -> str:
         archive = pack_files(plan["files"], missing)
         try:
-            target = self._connection._shell.join_path(folder, "files.tar")
-            self._transfer_file(archive, target)
+            return send_file(self, archive, folder, "files.tar")
         finally:
             os.unlink(archive)
-        return target
 
 
 def _blocked(plan: dict[str, t.Any], only: list[str], task_vars: dict[str, t.Any]) -> dict[str, list[str]]:

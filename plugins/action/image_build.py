@@ -16,7 +16,12 @@ from ansible.utils.display import Display
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import ImageSpec, from_dict, to_dict
 from ansible_collections.gpu_fleet.containers.plugins.modules.image_build import ARGUMENTS
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import plain, run
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events import ask, remote_folder, run_with_events
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events import (
+    ask,
+    remote_folder,
+    run_with_events,
+    send_file,
+)
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.context import read_context, write_archive
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.options import spec_from_options
 
@@ -67,9 +72,7 @@ class ActionModule(ActionBase):
                 if spec.key in needed:
                     image["context_archive"] = self._send_context(spec, folder)
             host = task_vars.get("inventory_hostname", "")
-            return run_with_events(
-                self, MODULE, arguments, task_vars, _TIMEOUT, lambda event: _display(host, event), folder
-            )
+            return run_with_events(self, MODULE, arguments, task_vars, _TIMEOUT, lambda event: _display(host, event))
 
     def _send_context(self, spec: ImageSpec, folder: str) -> str:
         """Path on the host of the context's archive, in `folder`."""
@@ -77,10 +80,7 @@ class ActionModule(ActionBase):
         extra = {spec.containerfile: spec.containerfile_text} if spec.containerfile_text else {}
         with tempfile.NamedTemporaryFile(prefix="gpu-fleet-context-", suffix=".tar") as local:
             write_archive(read_context(spec.context, in_context, spec.key), local.name, extra)
-            remote = self._connection._shell.join_path(folder, os.path.basename(local.name))
-            self._transfer_file(local.name, remote)
-        self._fixup_perms2([folder, remote], execute=False)
-        return remote
+            return send_file(self, local.name, folder, os.path.basename(local.name))
 
 
 def _display(host: str, event: dict[str, t.Any]) -> None:

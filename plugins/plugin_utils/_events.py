@@ -28,7 +28,7 @@ _GRACE = 5.0
 
 @contextmanager
 def remote_folder(action: ActionBase) -> Iterator[str]:
-    """A temporary directory on the host of `action`, removed afterwards."""
+    """A temporary directory on the host for files of the controller (`send_file`), removed afterwards."""
     kept = action._connection._shell.tmpdir
     path = action._make_tmp_path()
     action._connection._shell.tmpdir = kept
@@ -36,6 +36,31 @@ def remote_folder(action: ActionBase) -> Iterator[str]:
         yield path
     finally:
         action._remove_tmp_path(path, force=True)
+
+
+def send_file(action: ActionBase, local: str, folder: str, name: str) -> str:
+    """Path of a copy of `local` in a `remote_folder`, readable by the user that the module runs as."""
+    path = action._connection._shell.join_path(folder, name)
+    action._transfer_file(local, path)
+    action._fixup_perms2([folder, path], execute=False)
+    return path
+
+
+@contextmanager
+def _written_folder(action: ActionBase) -> Iterator[str]:
+    """A temporary directory that belongs to the user that the module runs as, removed afterwards.
+
+    Ansible's own belongs to the user who logs in; with `become_user` that may be one whose files nobody else writes.
+    """
+    made = action._low_level_execute_command("mktemp -d /tmp/gpu-fleet-XXXXXXXX", sudoable=True)
+    path = (made["stdout"].strip().splitlines() or [""])[-1]
+    if made["rc"] != 0 or not path.startswith("/tmp/gpu-fleet-"):
+        said = f"{made['stdout']}{made.get('stderr', '')}".strip()
+        raise AnsibleError(f"no temporary directory can be made in /tmp on the host: {said}")
+    try:
+        yield path
+    finally:
+        action._low_level_execute_command(f"rm -rf {shlex.quote(path)}", sudoable=True)
 
 
 def ask(action: ActionBase, module: str, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -56,20 +81,30 @@ def run_with_events(
     task_vars: dict[str, t.Any],
     timeout: float,
     show: Callable[[dict[str, t.Any]], None],
-    folder: str,
 ) -> dict[str, t.Any]:
-    """The module's result. `show` gets every event; `arguments` gains ``events``, a file in `folder` on the host.
+    """The module's result. `show` gets every event; `arguments` gains ``events``, a file on the host.
 
     Raises AnsibleError when the module was killed together with Ansible's wrapper, or has not ended after
     `timeout` seconds; what it did is not undone then.
     """
-    events = action._connection._shell.join_path(folder, "events")
+    with _written_folder(action) as folder:
+        return _run(action, module, {**arguments, "events": f"{folder}/events"}, task_vars, timeout, show)
+
+
+def _run(
+    action: ActionBase,
+    module: str,
+    arguments: dict[str, t.Any],
+    task_vars: dict[str, t.Any],
+    timeout: float,
+    show: Callable[[dict[str, t.Any]], None],
+) -> dict[str, t.Any]:
     task, limit = action._task, action._task.async_val
     task.async_val = int(timeout) + 1
     try:
         started = action._execute_module(
             module_name=module,
-            module_args={**arguments, "events": events},
+            module_args=arguments,
             task_vars=task_vars,
             wrap_async=True,
         )
@@ -79,7 +114,7 @@ def run_with_events(
         action._connection._shell.tmpdir = None
     if not started.get("started") or "results_file" not in started:
         return started
-    _watch(action, events, started["results_file"], timeout, show)
+    _watch(action, arguments["events"], started["results_file"], timeout, show)
     return _collect(action, started, task_vars)
 
 

@@ -55,7 +55,7 @@ def call(monkeypatch, tmp_path):
             sent.append(("asked" if task.check_mode else "executed", module_name, module_args))
             return (answers or {}).get("asked", {"missing_files": [], "changed": False})
 
-        def watch(_action, module, module_args, task_vars, timeout, show, folder):
+        def watch(_action, module, module_args, task_vars, timeout, show):
             sent.append(("watched", module, module_args, timeout))
             return (answers or {}).get("watched", {"changed": True, "groups": {"core": {"status": "changed"}}})
 
@@ -66,6 +66,7 @@ def call(monkeypatch, tmp_path):
 
         monkeypatch.setattr(action, "_execute_module", execute)
         monkeypatch.setattr(action, "_transfer_file", transfer)
+        monkeypatch.setattr(action, "_fixup_perms2", lambda paths, execute: sent.append(("readable", paths)))
         monkeypatch.setattr(action, "_make_tmp_path", lambda: str(tmp_path))
         monkeypatch.setattr(action, "_remove_tmp_path", lambda path, force=False: sent.append(("removed", path)))
         monkeypatch.setattr(container_groups, "run_with_events", watch)
@@ -107,7 +108,7 @@ def test_without_only_every_group_of_the_plan(call):
 
 def test_asked_before_it_is_not_asked_again(call):
     result, sent = call(plan=plan(), only=["core"], asked={"missing_files": []})
-    assert [entry[0] for entry in sent] == ["watched", "removed"]
+    assert [entry[0] for entry in sent] == ["watched"], "nothing to send, so no directory for it"
     assert result["changed"] and "files_archive" not in sent[0][2]
     # Twice the groups' own time, and some for stopping and going back; audio has the default of 120 s.
     assert sent[0][3] == 120 + 2 * (5 + 120)
@@ -116,8 +117,9 @@ def test_asked_before_it_is_not_asked_again(call):
 def test_by_hand_it_asks_first_and_sends_what_is_missing(call):
     answers = {"asked": {"missing_files": [SHA]}}
     _result, sent = call(plan=plan(), only=["core"], answers=answers)
-    assert [entry[0] for entry in sent] == ["asked", "transferred", "local", "watched", "removed"]
-    assert sent[1][2] == [SHA] and sent[3][2]["files_archive"] == sent[1][1]
+    assert [entry[0] for entry in sent] == ["asked", "transferred", "local", "readable", "watched", "removed"]
+    assert sent[1][2] == [SHA] and sent[4][2]["files_archive"] == sent[1][1]
+    assert sent[3][1] == [sent[5][1], sent[1][1]], "by the user that the module runs as, too"
     assert not os.path.exists(sent[2][1]), "the archive does not stay on the controller"
 
 

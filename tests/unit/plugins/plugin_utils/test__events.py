@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pathlib
 import subprocess
 import threading
 import time
@@ -23,7 +25,7 @@ class Action:
         shell = SimpleNamespace(tmpdir="kept", join_path=lambda *parts: "/".join(parts))
         self._connection = SimpleNamespace(_shell=shell)
         self._task = SimpleNamespace(async_val=0)
-        self.removed, self.async_seen, self.executed = [], [], []
+        self.removed, self.async_seen, self.executed, self.commands = [], [], [], []
 
     def _make_tmp_path(self):
         path = self.folder / "remote"
@@ -43,6 +45,7 @@ class Action:
 
     def _low_level_execute_command(self, command, sudoable):
         assert sudoable
+        self.commands.append(command)
         done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
         return {"stdout": done.stdout, "rc": done.returncode}
 
@@ -79,9 +82,7 @@ def works(host, *steps, result=None):
 
 def go(host, module, timeout=10.0):
     seen, action = [], Action(host, module)
-    (host / "folder").mkdir()
-    arguments = {"host": "mainpc"}
-    result = run_with_events(action, "the.module", arguments, {}, timeout, seen.append, str(host / "folder"))
+    result = run_with_events(action, "the.module", {"host": "mainpc"}, {}, timeout, seen.append)
     return result, seen, action
 
 
@@ -95,7 +96,8 @@ def test_events_come_once_in_order_and_whole(host):
     result, seen, action = go(host, module)
     assert [event["event"] for event in seen] == ["one", "zwölf", "three", "four"]
     assert result == {"changed": True, "x": 1}, "without the wrapper's own keys"
-    assert action.executed[0][1] == {"host": "mainpc", "events": str(host / "folder" / "events")}
+    events = pathlib.Path(action.executed[0][1]["events"])
+    assert action.executed[0][1] == {"host": "mainpc", "events": str(events)} and not events.parent.exists()
     assert action.executed[1][1] == {"jid": "j1", "mode": "status", "_async_dir": str(host / "results")}
     assert not (host / "results" / "j1").exists(), "secrets may stand in no file that stays"
 
@@ -128,8 +130,30 @@ def test_the_limit_is_given_back_also_when_starting_fails(host):
 
     action = Action(host, module)
     with pytest.raises(AnsibleError):
-        run_with_events(action, "m", {}, {}, 5.0, print, str(host))
+        run_with_events(action, "m", {}, {}, 5.0, print)
     assert action._task.async_val == 0
+
+
+def test_the_events_lie_where_only_the_user_of_the_module_writes(host):
+    """With `become_user` that is not the user who logs in, to whom Ansible's own directory belongs."""
+    seen = []
+
+    def module(arguments):
+        found = os.stat(os.path.dirname(arguments["events"]))
+        seen.append((found.st_mode & 0o7777, found.st_uid))
+        return {"failed": True}
+
+    _result, _events, action = go(host, module)
+    assert seen == [(0o700, os.getuid())]
+    assert [command.split()[0] for command in action.commands] == ["mktemp", "rm"], "both as that user"
+
+
+def test_a_host_without_room_for_events_is_named(host, monkeypatch):
+    action = Action(host, None)
+    said = {"stdout": "", "stderr": "mktemp: No space left on device", "rc": 1}
+    monkeypatch.setattr(action, "_low_level_execute_command", lambda _command, sudoable: said)
+    with pytest.raises(AnsibleError, match="No space left on device"):
+        run_with_events(action, "m", {}, {}, 5.0, print)
 
 
 def test_it_does_not_wait_for_ever(host):
