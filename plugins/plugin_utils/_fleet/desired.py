@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from ...module_utils._access.display import DisplayPlan
 from ...module_utils._access.named import named_devices
+from ...module_utils._access.names import is_cdi_name
 from ...module_utils._access.plan import AccessPlan
 from ...module_utils._errors import InputError
 from ...module_utils._group.config import ContainerConfig, Mount, Port, SecretFile, Service
@@ -164,18 +165,19 @@ def _plain(content: Mapping[str, t.Any], where: str) -> dict[str, t.Any]:
 
 
 def _mounts(placement: Placement, name: str, context: Context, files: Files) -> tuple[Mount, ...]:
-    """The service's own, those of its GPU and those of its display; two plans may want the same one."""
-    own, given = mounts(placement, name, files), context.access.mounts
-    there = {mount.target for mount in given}
-    shown = tuple(mount for mount in context.display.mounts if mount.target not in there)
-    taken = {mount.target.rstrip("/") for mount in own} & {mount.target for mount in shown}
-    if taken:
-        raise InputError(
-            f"{min(taken)} is where the display's own mount goes",
-            placement.where("services", name, "volumes"),
-            "Take this volume out, or x-display.",
-        )
-    return (*own, *given, *shown)
+    """The service's own, those of its GPU and those of its display; two of them may want the same one."""
+    result = {mount.target.rstrip("/"): mount for mount in mounts(placement, name, files)}
+    own = frozenset(result)
+    for what, given in (("GPU", context.access.mounts), ("display", context.display.mounts)):
+        for mount in given:
+            there = result.setdefault(mount.target, mount)
+            if mount.target in own and there.source.rstrip("/") != mount.source:
+                raise InputError(
+                    f"{mount.target} is where the {what}'s own mount goes",
+                    placement.where("services", name, "volumes"),
+                    f"Take this volume out, or x-{what.lower()}.",
+                )
+    return tuple(result.values())
 
 
 def _with_access(content: Mapping[str, t.Any], context: Context, where: str) -> dict[str, t.Any]:
@@ -194,10 +196,21 @@ def _with_access(content: Mapping[str, t.Any], context: Context, where: str) -> 
             "Put the user who runs Podman into these groups, and take group_add out.",
         )
     return {
-        "devices": _once(devices, access.devices),
+        "devices": _devices(devices, access.devices),
         "group_add": _once(groups, access.group_add),
         "security_opt": _once(content.get("security_opt") or (), access.security_opt, context.display.security_opt),
     }
+
+
+def _devices(own: t.Sequence[str], given: t.Iterable[str]) -> tuple[str, ...]:
+    """``host:container:permissions`` and CDI names; for one path in the container what the group file says counts."""
+    taken = {_inside(entry) for entry in own}
+    return _once(own, (entry for entry in given if is_cdi_name(entry) or _inside(entry) not in taken))
+
+
+def _inside(device: str) -> str:
+    source, _colon, rest = device.partition(":")
+    return rest.partition(":")[0] or source
 
 
 def _once(*lists: t.Iterable[str]) -> tuple[str, ...]:

@@ -252,6 +252,26 @@ def test_a_volume_in_the_displays_place_is_refused():
     )
 
 
+WSL = AccessPlan(GpuRequest("nvidia-wsl", "explicit"), devices=("/dev/dxg", "v.com/gpu=0:1"), mounts=(DRIVER,))
+
+
+def bind(source, target):
+    return {"type": "bind", "source": source, "target": target, "bind": {}}
+
+
+def test_what_the_group_file_gives_of_the_gpu_itself_is_not_given_twice():
+    """Recipes for WSL2 name these; an engine refuses two mounts on one place."""
+    device = {"source": "/dev/dxg", "target": "/dev/dxg", "permissions": "rw"}
+    made = config(WSL, volumes=[bind("/usr/lib/wsl", "/usr/lib/wsl")], devices=[device])
+    assert [(mount.source, mount.target) for mount in made.mounts] == [("/usr/lib/wsl", "/usr/lib/wsl")]
+    assert made.devices == ("/dev/dxg:/dev/dxg:rw", "v.com/gpu=0:1")
+
+
+def test_a_volume_in_the_gpus_place_is_refused():
+    with pytest.raises(InputError, match="services.web.volumes: /usr/lib/wsl is where the GPU's own mount goes"):
+        config(WSL, volumes=[bind("/opt/wsl", "/usr/lib/wsl")])
+
+
 def test_names_of_networks_and_volumes():
     spec = group(
         "core",
