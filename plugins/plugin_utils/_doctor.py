@@ -79,16 +79,18 @@ def _engines(gpu: Mapping[str, t.Any]) -> list[str]:
     rows = [["ENGINE", "VERSION", "STACK", "GIVES", "WHY"]]
     for name, engine in gpu["engines"].items():
         version = engine["version"] or "-"
+        plans = {stack: plan["gpu"] for stack, plan in gpu["access"].get(name, {}).items() if stack != "cpu"}
         if not engine["ready"]:
             rows.append([name, version, "-", "-", engine["reason"]])
-        for stack, plan in gpu["access"].get(name, {}).items() if engine["ready"] else ():
-            rows.append([name, version, stack, "nothing" if _refused(stack, plan) else plan["gpu"]["mode"],
-                         plan["gpu"]["reason"]])  # fmt: skip
+        elif not plans:
+            rows.append([name, version, "-", "the CPU", "no GPU stack of this host is ready"])
+        else:
+            rows += [[name, version, stack, _given(plan), plan["reason"]] for stack, plan in plans.items()]
     return table(rows) if len(rows) > 1 else []
 
 
-def _refused(stack: str, plan: Mapping[str, t.Any]) -> bool:
-    return stack != "cpu" and plan["gpu"]["mode"] == "none"
+def _given(plan: Mapping[str, t.Any]) -> str:
+    return "nothing" if plan["mode"] == "none" else plan["mode"]
 
 
 def _displays(gpu: Mapping[str, t.Any]) -> list[str]:
@@ -114,7 +116,9 @@ def _sum(data: Mapping[str, t.Any]) -> str:
     found = [entry for answer in hosts if "gpu" in answer for entry in answer["gpu"]["findings"]]
     counts = [f"{sum(entry['level'] == level for entry in found)} {level}" for level in LEVELS]
     unasked = sum("error" in answer for answer in hosts)
-    return f"{len(hosts)} hosts, findings: {', '.join(counts)}" + (f"; {unasked} could not be asked" if unasked else "")
+    return f"{len(hosts)} host{'' if len(hosts) == 1 else 's'}, findings: {', '.join(counts)}" + (
+        f"; {unasked} could not be asked" if unasked else ""
+    )
 
 
 def _size(amount: int | None) -> str:

@@ -33,7 +33,7 @@ REGISTERED = {
         (
             "doctor",
             "mainpc: it could not be asked (unreachable, or gpu_facts failed)\n\n"
-            "1 hosts, findings: 0 error, 0 warning, 0 info; 1 could not be asked",
+            "1 host, findings: 0 error, 0 warning, 0 info; 1 could not be asked",
         ),
         ("status", "nothing of this inventory runs"),
         ("teardown", "mainpc: removed 0 containers"),

@@ -48,7 +48,7 @@ def test_a_host_without_a_gpu():
         "  docker  -        -      -      not installed",
         "  nothing is wrong",
         "",
-        "1 hosts, findings: 0 error, 0 warning, 0 info",
+        "1 host, findings: 0 error, 0 warning, 0 info",
     ]
 
 
@@ -57,14 +57,23 @@ def test_errors_come_first_with_what_was_seen_and_the_mend():
     assert [line for line in text if line.endswith(": m")] == ["  error b: m", "  warning c: m", "  info a: m"]
     at = text.index("  error b: m")
     assert text[at + 1 : at + 3] == ["      seen: /p: e e", "      mend: do"]
-    assert text[-1] == "1 hosts, findings: 1 error, 1 warning, 1 info"
+    assert text[-1] == "1 host, findings: 1 error, 1 warning, 1 info"
 
 
 @pytest.mark.parametrize("stack", ["nvidia", "metal"])
 def test_an_engine_that_cannot_give_a_stack_gives_nothing(stack):
     plans = {stack: {"gpu": {"mode": "none", "reason": "no toolkit"}}, "cpu": {"gpu": {"mode": "none", "reason": ""}}}
     text = lines(engines={"docker": {"ready": True, "version": "28.2", "reason": ""}}, access={"docker": plans})
-    assert [line.split()[2:4] for line in text if line.startswith("  docker")] == [[stack, "nothing"], ["cpu", "none"]]
+    assert f"  docker  28.2     {stack:5}  nothing  no toolkit" in text
+    assert not [line for line in text if line.startswith("  docker") and "cpu" in line]
+
+
+def test_an_engine_of_a_host_without_a_gpu_gives_the_cpu():
+    text = lines(
+        engines={"podman": {"ready": True, "version": "5.4.2", "reason": ""}},
+        access={"podman": {"cpu": {"gpu": {"mode": "none", "reason": "x"}}}},
+    )
+    assert "  podman  5.4.2    -      the CPU  no GPU stack of this host is ready" in text
 
 
 @pytest.mark.parametrize("result", [None, {"msg": "no route"}])
