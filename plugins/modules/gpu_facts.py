@@ -112,6 +112,9 @@ gpu:
           description: Why it stands where it does among the stacks.
           type: str
           sample: ready, the vendor's own stack, discrete, 24.0 GiB
+        library:
+          description: For V(rocm-wsl) the path of ROCm's library for WSL, which containers get from the host; empty otherwise.
+          type: str
         devices:
           description: Its GPUs, in the form of RV(gpu.devices).
           type: list

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from .._gpu.model import EngineFacts, GpuDevice
 from .._group.config import Mount
-from .case import AccessPlan, Case
+from .case import AccessPlan, Case, elsewhere
 from .choose import ALL, everything, wanted_ids
 
 KIND = "nvidia.com/gpu"
@@ -150,6 +150,8 @@ def _with_slices(plan: AccessPlan, case: Case) -> AccessPlan:
 
 
 def no_toolkit(engine: EngineFacts) -> str:
+    if engine.flavour == "desktop":
+        return elsewhere(engine)
     if not engine.ready and engine.name == "docker":
         return f"what docker can give is not known ({engine.reason or 'it was not asked'})"
     if engine.flavour == "podman" and not engine.cdi_dirs:

@@ -36,6 +36,10 @@ _PLANNERS: dict[str, t.Callable[[Case], AccessPlan]] = {
 }
 
 
+_GIVING = ("toolkit-", "cdi-", "nvidia-runtime-", "docker-is-podman", "gpu-not-for-containers")
+"""How the codes of findings begin that say why an engine cannot give a GPU."""
+
+
 def plan_access(
     host: GpuHost, engine: EngineFacts, wish: t.Any, where: str = "", taken: t.Mapping[str, int] | None = None
 ) -> AccessPlan:
@@ -49,7 +53,8 @@ def plan_access(
     will do, or when an id or a capability does not exist.
     """
     check_capabilities(wish, where)
-    skipped = []
+    skipped: list[str] = []
+    refused = False
     for name in tuple(wish.stacks) or tuple(stack.name for stack in host.stacks if stack.name != "cpu"):
         if name == "cpu":
             case = Case(host, engine, Stack("cpu", True, ""), (), wish, where)
@@ -72,13 +77,25 @@ def plan_access(
         if plan.gpu.mode != "none":
             return plan
         skipped.append(f"{name}: {plan.gpu.reason}")
+        refused = True
     found = "; ".join(skipped) or "no GPU was found"
-    mend = next((entry.mend for entry in host.findings if entry.level == "error" and entry.mend), "")
+    mend = _mend(host, engine, refused)
     raise InputError(
         f"a GPU is wanted and none can be used ({found})",
         where,
         f"{mend} Or add cpu to x-gpu.stacks to allow the CPU." if mend else "Add cpu to x-gpu.stacks to allow the CPU.",
     )
+
+
+def _mend(host: GpuHost, engine: EngineFacts, refused: bool) -> str:
+    """What would help, or nothing. refused: a GPU works, and the engine is what cannot give it."""
+    if refused and not engine.installed:
+        return f"Install {engine.name} first: `ansible-playbook playbooks/prepare.yml -l HOST`."
+    if refused and not engine.ready:
+        return f"Start {engine.name}, so that it can be asked what it gives."
+    about = [entry for entry in host.findings if refused and entry.level != "info" and entry.code.startswith(_GIVING)]
+    errors = [entry for entry in host.findings if entry.level == "error"]
+    return next((entry.mend for entry in (*about, *errors) if entry.mend), "")
 
 
 def plan_stack(

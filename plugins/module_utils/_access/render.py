@@ -19,8 +19,6 @@ from .choose import everything
 
 _RENDER = re.compile(r"/dev/dri/renderD\d+")
 _PRIMARY = re.compile(r"/dev/dri/card\d+")
-_WSL_LIBRARY = re.compile(r"/\S*/lib(?:rocdxg|hsa-runtime64)\.so[.0-9]*")
-"""Detection names the library it found in the stack's reason."""
 
 KFD = "/dev/kfd"
 
@@ -55,8 +53,8 @@ def rocm_wsl(case: Case) -> AccessPlan:
     """
     if case.engine.flavour == "desktop":
         return case.none(elsewhere(case.engine))
-    found = _WSL_LIBRARY.search(case.stack.reason)
-    library = found.group(0) if found else "/opt/rocm/lib/librocdxg.so"
+    # rocminfo may show the GPU where nobody found its library: then it is where ROCm puts it.
+    library = case.stack.library or "/opt/rocm/lib/librocdxg.so"
     dxcore = _library("/usr/lib/wsl/lib/libdxcore.so", "/usr/lib/libdxcore.so")
     if "libhsa" in library:
         mounts, environment = (dxcore, _library(library, "/opt/rocm/lib/libhsa-runtime64.so.1")), {}

@@ -214,7 +214,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "cdi-not-seen-by-desktop": (
         INFO,
-        "Nothing to do for NVIDIA GPUs: Docker Desktop gives them by --gpus. For other devices use an engine inside the distribution.",
+        "Under WSL2 nothing is to be done for NVIDIA GPUs: Docker Desktop gives them by --gpus. For others, and elsewhere, use an engine of this host's own.",
     ),
     "docker-warns-of-cdi": (WARNING, "Mend the file that Docker names; `docker info` shows the warning until then."),
     "nvidia-runtime-missing": (

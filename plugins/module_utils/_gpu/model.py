@@ -75,6 +75,8 @@ class Stack:
     devices: tuple[GpuDevice, ...] = ()
     rank: str = ""
     """Why it stands where it does among the host's stacks, in words."""
+    library: str = ""
+    """rocm-wsl: path of ROCm's library for WSL on this host, which containers get from here; empty where there is none."""
 
 
 @dataclass(frozen=True)

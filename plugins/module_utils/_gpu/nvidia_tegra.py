@@ -190,6 +190,11 @@ def _told(reader: Reader) -> GpuDevice | None:
     """What NVML, or nvidia-smi, says about this GPU. Before JetPack 6 there is neither; its memory they never tell."""
     answers = reader.nvml()
     devices = from_nvml(answers, NAME).devices if answers is not None else ()
+    xml = reader.known(("nvidia-smi", "-q", "-x"))
+    if xml is not None and "<gpu" in xml.stdout:
+        from .nvidia_smi import from_smi
+
+        devices += from_smi(xml, NAME, lambda: None).devices
     smi = reader.known(("nvidia-smi", "-L"))
     listed = re.findall(r"^GPU \d+: (.+) \(UUID: ([^)]*)\)", smi.stdout if smi is not None else "", re.M)
     devices += tuple(GpuDevice(NAME, "nvidia", name, uuid) for name, uuid in listed)

@@ -68,7 +68,7 @@ def detect(view: HostView) -> Detected:
         findings.append(finding("memory-unknown", text, "rocminfo", "no answer of rocminfo"))
     proof = f"{rocdxg or hsa} are there" if rocdxg or hsa else "rocminfo's GPUs are there"
     reason = problem.message if problem is not None else f"{DXG} and {proof}"
-    return Detected(Stack(NAME, problem is None, reason, devices), tuple(findings))
+    return Detected(Stack(NAME, problem is None, reason, devices, library=rocdxg or hsa), tuple(findings))
 
 
 def _has_nvidia(reader: Reader) -> bool:

@@ -67,6 +67,11 @@ def one_name(path: str) -> str:
     return path
 
 
+def lines(text: str) -> str:
+    """Text as Linux writes it, also of a snapshot that went through an editor of Windows."""
+    return text.lstrip("\ufeff").replace("\r\n", "\n")
+
+
 def key_of(argv: t.Sequence[str]) -> str:
     """A command's key: its words, the program by its bare name."""
     return " ".join([argv[0].rpartition("/")[2], *argv[1:]])
@@ -198,7 +203,9 @@ class ReplayReader:
             name: self._shaped(data.get(name, {}), dict, name) or {}
             for name in ("files", "directories", "nodes", "links", "commands")
         }
-        self._files = self._entries("files", parts["files"], lambda entry: entry if isinstance(entry, str) else None)
+        self._files = self._entries(
+            "files", parts["files"], lambda entry: lines(entry) if isinstance(entry, str) else None
+        )
         self._links = self._entries("links", parts["links"], lambda entry: entry if isinstance(entry, str) else None)
         self._nodes = self._entries("nodes", parts["nodes"], _node)
         self._directories = self._entries("directories", parts["directories"], _names)
@@ -339,7 +346,7 @@ class ReplayReader:
 def load(path: str) -> t.Any:
     """The JSON of a snapshot file; text that is no JSON is returned as it is and counts as damaged. InputError: no file."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as handle:
+        with open(path, encoding="utf-8-sig", errors="replace") as handle:
             text = handle.read()
     except OSError as error:
         raise InputError(f"the snapshot cannot be read: {error.strerror}", path) from error
@@ -372,7 +379,7 @@ def _result(entry: t.Any) -> CommandResult | None:
     if not isinstance(entry, dict) or not isinstance(entry.get("rc"), int):
         return None
     texts = entry.get("stdout", ""), entry.get("stderr", "")
-    return CommandResult(entry["rc"], *texts) if all(isinstance(text, str) for text in texts) else None
+    return CommandResult(entry["rc"], *map(lines, texts)) if all(isinstance(text, str) for text in texts) else None
 
 
 def _allowed(text: str) -> str:

@@ -149,3 +149,9 @@ def test_a_spec_promises_only_nodes_that_it_gives():
 def test_groups_that_docker_leaves_out_of_a_spec_are_added():
     engine = docker(cdi_devices=("nvidia.com/gpu=all",), cdi_groups={"nvidia.com/gpu=all": [104, 44]})
     assert plan_access(TWO, engine, GpuWish()).group_add == ("44", "104")
+
+
+def test_desktop_outside_wsl_is_told_as_what_it_is():
+    made = plan_stack(host(gpu(0)), docker(flavour="desktop"), host(gpu(0)).stack("nvidia"), GpuWish())
+    assert made.gpu.mode == "none"
+    assert "Desktop" in made.gpu.reason and "toolkit" not in made.gpu.reason

@@ -190,6 +190,24 @@ def test_a_gpu_that_the_engine_cannot_give_is_no_silent_cpu(engine):
     assert "nvidia: " in plan.gpu.reason
 
 
+@pytest.mark.parametrize(
+    ("engine", "mend"),
+    [
+        (EngineFacts("docker", reason="not installed"), "ansible-playbook playbooks/prepare.yml -l HOST"),
+        (EngineFacts("docker", installed=True, reason="the daemon does not answer"), "Start docker"),
+        (docker(), "write a CDI spec"),
+    ],
+)
+def test_the_mend_is_about_the_engine_where_the_gpu_works(engine, mend):
+    wrong = (
+        finding("kfd-missing", "another stack's trouble", "/dev/kfd", "no /dev/kfd"),
+        finding("toolkit-missing", "it is not installed", "nvidia-ctk", "no nvidia-ctk"),
+    )
+    with pytest.raises(InputError) as caught:
+        plan_access(dataclasses.replace(TWO, findings=wrong), engine, GpuWish(stacks=("nvidia",)))
+    assert mend in caught.value.mend and "kfd" not in caught.value.mend
+
+
 def test_too_little_memory_goes_on_to_what_the_wish_allows_next():
     plan = plan_access(TWO, podman("all"), GpuWish(stacks=("nvidia", "cpu"), memory=30 * GIB))
     assert (plan.gpu.stack, plan.cpu_fallback) == ("cpu", True)

@@ -147,8 +147,9 @@ WSL = GpuHost(
         Stack(
             "rocm-wsl",
             True,
-            "/dev/dxg and /opt/rocm-7.2/lib/librocdxg.so are there",
+            "/dev/dxg is there",
             (GpuDevice("rocm-wsl", "amd", "RX", nodes=(DeviceNode("/dev/dxg", 10, 125, "0666", 0, 0),)),),
+            library="/opt/rocm-7.2/lib/librocdxg.so",
         ),
         CPU,
     ),
@@ -167,8 +168,8 @@ def test_rocm_under_wsl_gets_windows_library_and_rocms_own():
 
 
 def test_rocm_6_under_wsl_has_a_library_of_its_own():
-    reason = "/dev/dxg and /opt/rocm/lib/libhsa-runtime64.so.1.14.0 are there"
-    facts = dataclasses.replace(WSL, stacks=(dataclasses.replace(WSL.stacks[0], reason=reason), CPU))
+    library = "/opt/rocm/lib/libhsa-runtime64.so.1.14.0"
+    facts = dataclasses.replace(WSL, stacks=(dataclasses.replace(WSL.stacks[0], library=library), CPU))
     made = plan(facts, docker())
     assert [mount.target for mount in made.mounts] == [
         "/usr/lib/libdxcore.so",

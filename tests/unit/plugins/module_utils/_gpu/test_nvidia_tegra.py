@@ -22,6 +22,10 @@ R39 = "# R39 (release), REVISION: 2.0, GCID: 1, BOARD: generic, EABI: aarch64\n"
 LIBRARY = "/usr/lib/aarch64-linux-gnu/nvidia"
 
 
+XML = """<nvidia_smi_log><gpu id="00000000:01:00.0"><product_name>NVIDIA Thor</product_name>
+<uuid>GPU-7</uuid></gpu></nvidia_smi_log>"""
+
+
 def detect(snapshot):
     reader = ReplayReader(snapshot)
     return nvidia_tegra.detect(look(reader, platform(reader)))
@@ -159,6 +163,7 @@ def test_memory_is_the_systems():
     ("answers", "uuid"),
     [
         ({"commands": {"nvidia-smi -L": {"rc": 0, "stdout": "GPU 0: Orin (nvgpu) (UUID: abc)\n"}}}, "abc"),
+        ({"commands": {"nvidia-smi -q -x": {"rc": 0, "stdout": XML}}}, "GPU-7"),
         (
             {"commands": {"nvidia-smi -L": {"rc": 0, "stdout": "GPU 0: NVIDIA RTX A6000 (UUID: GPU-1)\n"}}},
             "5f0c2d6a1b7e-tegra",

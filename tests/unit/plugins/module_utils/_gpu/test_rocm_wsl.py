@@ -116,3 +116,17 @@ def test_a_processors_gpu_is_integrated():
 def test_a_container_that_was_given_the_device_and_the_library():
     inside = host(drivers=None, libraries={"/usr/lib": ["librocdxg.so"]}, files={"/.dockerenv": ""})
     assert detect(inside).stack.ready
+
+
+@pytest.mark.parametrize(
+    ("libraries", "library"),
+    [(ROCDXG, f"{ROCM}/librocdxg.so.1"), (HSA, f"{ROCM}/libhsa-runtime64.so"), ({}, "")],
+)
+def test_the_library_that_containers_get(libraries, library):
+    assert detect(host(libraries=libraries, rocminfo=ANSWER)).stack.library == library
+
+
+@pytest.mark.parametrize("libraries", [ROCDXG, {}])
+def test_on_a_pc_with_amds_gpu_nobody_misses_nvidias(libraries):
+    codes = [found.code for found in describe(ReplayReader(host(libraries=libraries))).findings]
+    assert "wsl-no-nvidia" not in codes

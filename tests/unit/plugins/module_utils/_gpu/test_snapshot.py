@@ -166,3 +166,9 @@ def test_what_is_recorded_together_is_missed_alone(path, there):
         }
     )
     assert reader.exists(path) is there
+
+
+def test_an_editor_of_windows_changes_nothing(tmp_path):
+    path = tmp_path / "host.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps({"files": {"/etc/os-release": "\ufeffA=1\r\nB=2\r\n"}}).encode())
+    assert ReplayReader(load(str(path))).file("/etc/os-release") == "A=1\nB=2\n"
