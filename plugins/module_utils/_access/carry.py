@@ -21,6 +21,8 @@ LINKS = "links"
 
 _LIBRARY = re.compile(r"[^/]+\.so(\.[^/]+)?$")
 _NODE_FIELDS = ("path", "hostPath", "permissions")
+OTHERWISE = "otherwise"
+"""Key beside CDI's own in a carried node: what an engine that passes the host's node on would do differently."""
 
 
 def carried(reader: Reader, owners: t.Mapping[str, tuple[CdiSpec, str]]) -> dict[str, dict[str, t.Any]]:
@@ -55,9 +57,7 @@ def _prepared(reader: Reader, edits: Edits) -> Edits:
     """Edits as small as the expansion needs them, with the links of the directories that a hook would index."""
     result: Edits = {
         "env": list(edits.get("env") or ()),
-        "deviceNodes": [
-            {key: node[key] for key in _NODE_FIELDS if node.get(key)} for node in edits.get("deviceNodes") or ()
-        ],
+        "deviceNodes": [_node(reader, node) for node in edits.get("deviceNodes") or ()],
         "mounts": [_mount(mount) for mount in edits.get("mounts") or ()],
         "hooks": [{"path": hook["path"], "args": list(hook.get("args") or ())} for hook in edits.get("hooks") or ()],
         "additionalGids": list(edits.get("additionalGids") or ()),
@@ -66,6 +66,19 @@ def _prepared(reader: Reader, edits: Edits) -> Edits:
         LINKS: _links(reader, edits),
     }
     return {key: value for key, value in result.items() if value}
+
+
+def _node(reader: Reader, node: Edits) -> Edits:
+    kept = {key: node[key] for key in _NODE_FIELDS if node.get(key)}
+    if node.get("type") == "p":
+        return {**kept, "type": "p"}
+    there = reader.node(kept.get("hostPath") or node["path"])
+    if there is None:
+        return kept
+    real = {"fileMode": int(there.mode, 8) if there.mode else None, "uid": there.uid, "gid": there.gid}
+    # What the spec leaves open, CDI takes from the host's node as well.
+    differs = [key for key in real if node.get(key) is not None and real[key] not in (None, node[key])]
+    return {**kept, OTHERWISE: differs} if differs else kept
 
 
 def _mount(mount: Edits) -> Edits:

@@ -54,6 +54,8 @@ class AccessPlan:
     """A GPU was preferred, none fits, and the wish allows cpu."""
     promise: GpuPromise | None = None
     """What the container must then see; None where it gets no GPU."""
+    missed: tuple[str, ...] = ()
+    """What of a CDI spec that is carried out here a program may miss, in words."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class Case:
             environment=made.environment,
             group_add=made.group_add,
             promise=self.promise(tuple(path for path in self.nodes if path in made.nodes) or made.nodes),
+            missed=made.missed,
         )
 
     def promise(self, nodes: tuple[str, ...]) -> GpuPromise:

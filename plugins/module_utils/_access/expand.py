@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from .._group.config import Mount
 from . import names
-from .carry import LINKS, joined
+from .carry import LINKS, OTHERWISE, joined
 from .cdi_file import Edits
 
 
@@ -34,12 +34,18 @@ class Expansion:
     left_out: tuple[str, ...] = ()
     """What of the spec is not done, in words."""
 
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """The part of it that a program may miss."""
+        return tuple(text for text in self.left_out if text not in _IGNORED.values())
+
 
 class NotExpandable(ValueError):
     """The device needs something that only CDI can do; the message says what."""
 
 
 _PROGRAMS = ("nvidia-cdi-hook", "nvidia-ctk")
+_WORDS = {"fileMode": "mode", "uid": "owner", "gid": "group"}
 _IGNORED = {
     # Hooks whose work is not needed for the GPU to be used, and what their absence means.
     "chmod": "modes of folders in the container stay as they are",
@@ -82,12 +88,21 @@ def expand(specs: t.Mapping[str, t.Any], wanted: t.Sequence[str]) -> Expansion:
         mounts=(*mounts.values(), *linked),
         environment=environment,
         group_add=tuple(str(gid) for gid in dict.fromkeys(edits.get("additionalGids") or ()) if gid),
-        left_out=tuple(dict.fromkeys((*left_out, *lost, *more))),
+        left_out=tuple(dict.fromkeys((*left_out, *lost, *more, *_otherwise(edits)))),
     )
+
+
+def _otherwise(edits: Edits) -> t.Iterator[str]:
+    for node in edits.get("deviceNodes") or ():
+        what = [_WORDS[key] for key in node.get(OTHERWISE, ())]
+        if what and _is_open(node):
+            yield f"the {' and '.join(what)} of {node['path']}, which stay the host's"
 
 
 def _device(node: Edits) -> str:
     host, inside = node.get("hostPath") or node["path"], node["path"]
+    if node.get("type") == "p":
+        raise NotExpandable(f"the spec makes a FIFO at {inside}, which only CDI can do")
     if ":" in host + inside:
         raise NotExpandable(f"{host} has a colon in its path")
     return f"{host}:{inside}:{node.get('permissions') or 'rwm'}"

@@ -33,6 +33,7 @@ def with_named_devices(
         mounts=(*plan.mounts, *made.mounts),
         environment={**made.environment, **plan.environment},
         group_add=tuple(dict.fromkeys((*plan.group_add, *groups))),
+        missed=tuple(dict.fromkeys((*plan.missed, *made.missed))),
     )
 
 

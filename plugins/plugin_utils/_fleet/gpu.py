@@ -65,6 +65,13 @@ def _check_requests(content: Mapping[str, t.Any], where: str) -> None:
             )
 
 
+def replaced_library_path(plan: access.AccessPlan, content: Mapping[str, t.Any]) -> str:
+    """LD_LIBRARY_PATH that the plan sets in place of the image's own; empty where the group file has one, or none is set."""
+    if (content.get("environment") or {}).get("LD_LIBRARY_PATH") is not None:
+        return ""
+    return plan.environment.get("LD_LIBRARY_PATH", "")
+
+
 def summary(placement: Placement, service: str, plan: access.AccessPlan) -> dict[str, t.Any] | None:
     """What is said about one service's GPU; None for a service that asked for none."""
     if placement.extensions(service).gpu is None:

@@ -50,6 +50,8 @@ class HostPlan:
     """group/service → what it draws on."""
     notes: list[str] = field(default_factory=list)
     """Warnings about its services."""
+    libraries: dict[str, list[str]] = field(default_factory=dict)
+    """LD_LIBRARY_PATH that a GPU's libraries need → services that get it so, in place of their image's own."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,11 @@ def _note_gpu(placement: Placement, name: str, access: AccessPlan, plan: HostPla
     summary = gpu.summary(placement, name, access)
     if summary is not None:
         plan.gpu[f"{placement.name}/{name}"] = summary
+    where = placement.where("services", name)
+    plan.notes.extend(warnings.access_warnings(where, access, placement.services[name]))
+    path = gpu.replaced_library_path(access, placement.services[name])
+    if path:
+        plan.libraries.setdefault(path, []).append(f"{placement.name}/{name}")
     plan.claims.extend(_claims(placement, name, access))
 
 
@@ -306,7 +313,7 @@ def _warnings(fleet: Fleet, plans: list[HostPlan]) -> list[str]:
     notes = list(warnings.file_warnings(fleet.placements))
     for plan in plans:
         placements = {placement.name: placement for placement in fleet.on(plan.host)}
-        notes += plan.notes
+        notes += [*plan.notes, *warnings.library_warnings(plan.host.name, plan.libraries)]
         for group in plan.groups:
             for service in group.services:
                 notes += warnings.service_warnings(placements[group.name], service)

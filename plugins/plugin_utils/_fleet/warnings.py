@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import typing as t
+from collections.abc import Mapping
 
+from ...module_utils._access.plan import AccessPlan
 from ...module_utils._engine.reference import parse_reference
 from ...module_utils._group.config import Service
 from .links import Resolved
@@ -29,6 +31,26 @@ def service_warnings(placement: Placement, service: Service) -> t.Iterator[str]:
                 f"{where} runs {config.image}, which is a different image every now and then."
                 " Name a version or a digest."
             )
+
+
+def access_warnings(where: str, access: AccessPlan, content: Mapping[str, t.Any]) -> t.Iterator[str]:
+    """About what a service's GPU or CDI devices lack."""
+    if access.missed:
+        yield f"{where}: its CDI spec is carried out without {', '.join(access.missed)}."
+    needed = [entry for entry in access.environment.get("LD_LIBRARY_PATH", "").split(":") if entry]
+    written = (content.get("environment") or {}).get("LD_LIBRARY_PATH")
+    missing = [entry for entry in needed if written is not None and entry not in str(written).split(":")]
+    if missing:
+        yield f"{where}.environment.LD_LIBRARY_PATH lacks {':'.join(missing)}, where its GPU's libraries are. Add it."
+
+
+def library_warnings(host: str, paths: Mapping[str, list[str]]) -> t.Iterator[str]:
+    """About variables of images that a GPU's libraries replace. paths: the variable's value → services."""
+    for path, services in paths.items():
+        yield (
+            f"{host}: LD_LIBRARY_PATH is {path} in {', '.join(services)}, for the GPU's libraries and in place of the"
+            " image's own. Where an image has one, write both into the service's environment."
+        )
 
 
 def port_warnings(ports: list[Published]) -> t.Iterator[str]:

@@ -23,9 +23,9 @@ def bind(source, target, read_only=True):
     return Mount("bind", target, source, read_only=read_only, create_host_path=False)
 
 
-def carry(*specs, links=None, directories=None):
-    """GpuHost.cdi for spec files with these contents."""
-    reader = ReplayReader({"snapshot": 1, "links": links or {}, "directories": directories or {}})
+def carry(*specs, **host):
+    """GpuHost.cdi for spec files with these contents. host: links, directories and nodes that are there."""
+    reader = ReplayReader({"snapshot": 1, **host})
     read = [parse(f"/etc/cdi/{number}.json", json.dumps(spec)) for number, spec in enumerate(specs)]
     data = carried(reader, merge(read)[0])
     assert json.loads(json.dumps(data)) == data
@@ -274,6 +274,7 @@ def test_hooks_that_are_not_needed_are_said_to_be_left_out(what):
         ({"mounts": [{"hostPath": "overlay", "containerPath": "/x", "type": "overlay"}]}, "/x is no bind mount"),
         ({"intelRdt": {"closID": "a"}}, "intelRdt"),
         ({"deviceNodes": [{"path": "/dev/by-path/pci-0000:01"}]}, "colon"),
+        ({"deviceNodes": [{"path": "/run/pipe", "type": "p"}]}, "makes a FIFO at /run/pipe"),
     ],
 )
 def test_what_only_cdi_can_do(edits, words):
@@ -295,6 +296,28 @@ def test_a_tmpfs_is_left_out():
 
 def test_a_node_that_nobody_may_use_is_not_given():
     assert one({"deviceNodes": [{"path": "/dev/x", "permissions": "none"}]}).nodes == ("/dev/t0",)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({}, ()),
+        ({"fileMode": 0o660, "uid": 0, "gid": 44}, ()),
+        ({"fileMode": 0o666}, ("the mode of /dev/t0, which stay the host's",)),
+        ({"uid": 1000, "gid": 0}, ("the owner and group of /dev/t0, which stay the host's",)),
+        ({"fileMode": 0o666, "permissions": "none"}, ()),
+    ],
+)
+def test_a_node_that_cdi_would_give_another_owner_or_mode(said, words):
+    """An engine passes a host's node on as it is there."""
+    there = {"/dev/t0": {"kind": "char", "major": 1, "minor": 2, "mode": "0660", "uid": 0, "gid": 44}}
+    made = expand(carry(spec(a={"deviceNodes": [{"path": "/dev/t0", **said}]}), nodes=there), ["t.com/dev=a"])
+    assert (made.left_out, made.missed) == (words, words)
+
+
+def test_hooks_that_nobody_misses_are_left_out_and_not_missed():
+    made = cuda({"hookName": "createContainer", "path": HOOK, "args": ["nvidia-cdi-hook", "chmod"]})
+    assert made.left_out and not made.missed
 
 
 paths = st.sampled_from([f"{LIB}/lib{name}.so{end}" for name in "ab" for end in ("", ".1", ".580")] + ["/etc/x", "/d"])

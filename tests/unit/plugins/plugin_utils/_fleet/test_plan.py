@@ -720,6 +720,18 @@ def test_a_display_that_is_missing_is_an_error_unless_it_is_optional(tmp_path):
     assert "environment" not in made["hosts"]["mainpc"]["groups"][0]["services"][0]["config"]
 
 
+def test_a_library_path_that_replaces_the_images_is_a_warning(tmp_path):
+    facts = nvidia_facts(cdi_devices=[])
+    hook = {"path": "/usr/bin/nvidia-cdi-hook", "args": ["nvidia-cdi-hook", "update-ldcache", "--folder", "/usr/lib64"]}
+    spec = {"edits": {"hooks": [hook]}, "devices": {"all": {"deviceNodes": [{"path": "/dev/nvidia0"}]}}}
+    facts["gpu"]["cdi"] = {"nvidia.com/gpu": spec}
+    world = World({"core": one(gpus="all")}, {"container_groups": ["core"]}, facts={"mainpc": facts})
+    assert world.plan(tmp_path)["plan_warnings"] == [
+        "mainpc: LD_LIBRARY_PATH is /usr/lib64 in core/web, for the GPU's libraries and in place of the image's own."
+        " Where an image has one, write both into the service's environment."
+    ]
+
+
 def test_a_port_that_nobody_reaches_is_a_warning(tmp_path):
     core = {**one(ports=["80:80"]), "networks": {"default": {"internal": True}}}
     assert World({"core": core}, {"container_groups": ["core"]}).plan(tmp_path)["plan_warnings"] == [
