@@ -251,6 +251,39 @@ def test_a_driver_in_a_container(host, node, libcuda, vulkan_image, code, verdic
         assert result["failed"] and "gpu-driver-mismatch" in result["msg"]
 
 
+@pytest.mark.parametrize("with_python", [True, False], ids=["python3", "sh"])
+def test_what_cdi_adds_to_the_environment_counts(podman_engine, name, tmp_path, libcuda, vulkan_image, with_python):
+    """It reaches the container's first process, and none that is run in it later."""
+    tool = libcuda / "nvidia-smi"
+    said = f"GPU 0: Made-up GPU 0 (UUID: {UUID}00)"
+    tool.write_text(f'#!/bin/sh\n[ "$LD_LIBRARY_PATH" = /driver ] && echo "{said}"\n')
+    tool.chmod(0o755)
+    edits = {
+        "env": ["LD_LIBRARY_PATH=/driver", "MADE_UP_GPUS=1", "MADE_UP_INIT=0"],
+        "mounts": [
+            {"hostPath": str(libcuda), "containerPath": "/driver", "options": ["ro", "bind"]},
+            {"hostPath": str(tool), "containerPath": "/bin/nvidia-smi", "options": ["ro", "bind"]},
+        ],
+    }
+    spec = {"cdiVersion": "0.4.0", "kind": "gpu-fleet.test/gpu", "devices": [{"name": "all", "containerEdits": edits}]}
+    file = pathlib.Path("/etc/cdi") / f"{name}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(spec))
+    host = Host(podman_engine, name, tmp_path)
+    try:
+        image = {"image": vulkan_image(podman_engine)} if with_python else {}
+        request = GpuRequest("nvidia", "cdi", cdi_devices=("gpu-fleet.test/gpu=all",))
+        service = host.service("web", gpu=request)
+        promise = GpuPromise("nvidia", (), (f"{UUID}00",), ("Made-up GPU",), 1)
+        service = replace(service, config=replace(service.config, **image), promise=promise)
+        result = host.run(host.group(service))
+        assert seen(result)["verdict"] == "seen", result
+        assert seen(result)["by"] == ("libcuda.so.1" if with_python else "nvidia-smi -L")
+    finally:
+        host.run(prune=True)
+        file.unlink()
+
+
 def test_an_image_without_python_and_shell_is_not_verified(host, node, busybox_archive, tmp_path):
     archive, image = tmp_path / "bare.tar", "localhost/gpu-fleet-test/bare:1"
     with tarfile.open(busybox_archive) as source, tarfile.open(archive, "w") as bare:

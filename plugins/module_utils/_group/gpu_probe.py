@@ -83,6 +83,11 @@ SHELL_PROGRAM = r"""
 LC_ALL=C; export LC_ALL
 PATH="$PATH:/usr/lib/wsl/lib:/opt/rocm/bin"
 said="$1"; shift
+# What CDI adds to the environment reaches the container's first process only; the path to libraries is what counts.
+if [ -z "${LD_LIBRARY_PATH-}" ] && [ /proc/1/ns/mnt -ef /proc/self/ns/mnt ] 2>/dev/null; then
+  found=$(tr '\000' '\n' 2>/dev/null </proc/1/environ | sed -n 's/^LD_LIBRARY_PATH=//p' 2>/dev/null)
+  [ -z "$found" ] || { LD_LIBRARY_PATH=$found; export LD_LIBRARY_PATH; }
+fi 2>/dev/null
 echo "gpu-probe|1"
 for process in self 1; do
   while read -r key value; do
