@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import socket
 import stat
 import subprocess
 import sys
@@ -30,22 +29,28 @@ def node(path: str, major: int, minor: int) -> None:
     os.chmod(path, 0o666)
 
 
-def hide(path: str, work: str) -> None:
-    """What tests run in may be a container; the made-up machine is none. A socket cannot be opened as a file."""
-    with socket.socket(socket.AF_UNIX) as nothing:
-        nothing.bind(f"{work}/nothing")
-    mount("--bind", f"{work}/nothing", path)
+def own_root(work: str) -> None:
+    """A root of its own: what tests run in may be a container and say so by a file there; the made-up machine is none."""
+    root = f"{work}/root"
+    os.mkdir(root)
+    for entry in os.scandir("/"):
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), f"{root}/{entry.name}")
+        elif entry.is_dir():
+            os.mkdir(f"{root}/{entry.name}")
+            mount("--rbind", entry.path, f"{root}/{entry.name}")
+    os.chroot(root)
+    os.chdir("/")
 
 
 def main() -> None:
     machine = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
     work = tempfile.mkdtemp(prefix="gpu-fleet-machine-")
     mount("-t", "tmpfs", "tmpfs", work)
+    own_root(work)
     for name in ("upper", "work"):
         os.mkdir(f"{work}/{name}")
     mount("-t", "overlay", "overlay", "-o", f"lowerdir=/usr/lib,upperdir={work}/upper,workdir={work}/work", "/usr/lib")
-    if os.path.exists("/.dockerenv"):
-        hide("/.dockerenv", work)
     for place in ("/dev", "/sys", "/proc/driver"):
         mount("-t", "tmpfs", "tmpfs", place)
     for name, major, minor in PLAIN:
