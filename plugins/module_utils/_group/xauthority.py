@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import struct
+import time
 import typing as t
 from dataclasses import dataclass
 
@@ -28,6 +30,8 @@ PATIENCE = 5.0
 """Seconds an X server may take to answer; Xwayland may have to be started for it."""
 
 _LIMIT = 1 << 16
+_MOST = 16
+"""Cookies of one file that are tried: the file and the server may be a user's, and are not to keep root busy."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +99,16 @@ def ask(path: str, name: bytes = b"", data: bytes = b"") -> str:
     """
     request = struct.pack("<BxHHHHxx", ord("l"), 11, 0, len(name), len(data)) + _padded(name) + _padded(data)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        deadline = time.monotonic() + PATIENCE
         connection.settimeout(PATIENCE)
         connection.connect(path)
         connection.sendall(request)
-        head = _receive(connection, 8)
+        head = _receive(connection, 8, deadline)
         if head[:1] == b"\1":
             return ""
         if len(head) < 8:
             return "it closed the connection"
-        words = _receive(connection, struct.unpack_from("<H", head, 6)[0] * 4)
+        words = _receive(connection, struct.unpack_from("<H", head, 6)[0] * 4, deadline)
         # Failed (0) tells the reason's length; Authenticate (2) pads it.
         reason = words[: head[1]] if head[:1] == b"\0" else words.rstrip(b"\0")
         return reason.decode("latin-1").strip() or "it gives no reason"
@@ -113,9 +118,11 @@ def _padded(value: bytes) -> bytes:
     return value + b"\0" * (-len(value) % 4)
 
 
-def _receive(connection: socket.socket, length: int) -> bytes:
+def _receive(connection: socket.socket, length: int, deadline: float) -> bytes:
     content = b""
     while len(content) < length:
+        # For the whole answer: one that comes byte by byte is none.
+        connection.settimeout(max(0.001, deadline - time.monotonic()))
         part = connection.recv(length - len(content))
         if not part:
             break
@@ -169,11 +176,11 @@ def cookie_file(number: str, reader: Reader) -> bytes:
         )
     tried, unreadable = [], []
     for file in authorities(reader, number, entry.uid):
-        content = _read(file)
+        content = _read(file, entry.uid)
         if content is None:
             unreadable.append(file)
             continue
-        for cookie in for_display(parse(content), number, socket.gethostname()):
+        for cookie in for_display(parse(content), number, socket.gethostname())[:_MOST]:
             if not _ask(path, number, cookie.name, cookie.data):
                 return for_container(cookie, number)
         tried.append(file)
@@ -200,11 +207,18 @@ def _ask(path: str, number: str, name: bytes = b"", data: bytes = b"") -> str:
         ) from error
 
 
-def _read(path: str) -> bytes | None:
-    """None: not readable. A file that is no cookie file is cut, not taken whole."""
+def _read(path: str, owner: int | None) -> bytes | None:
+    """None: not readable. A file that is no cookie file is cut, not taken whole.
+
+    What was found by `authorities` may be another file by now, in a directory of the user `owner`, whose server would
+    be told another user's cookie: who owns it is asked of what was opened.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or (owner and found.st_uid not in (owner, 0)):
+                return None
             return file.read(_LIMIT)
     except OSError:
         return None

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import socket
+import stat
 import struct
 import threading
+import time
 import typing as t
 
 import pytest
@@ -200,9 +203,60 @@ def test_a_file_that_cannot_be_read(
 ) -> None:
     machine(b"new")
     file = keep(tmp_path, "xauth_1", local(b"new"))
-    monkeypatch.setattr(xauthority, "_read", lambda _path: None)
+    monkeypatch.setattr(xauthority, "_read", lambda _path, _owner: None)
     with pytest.raises(InputError, match=f"{file} is not readable"):
         read()
+
+
+@pytest.mark.parametrize(("uid", "told"), [(1000, True), (0, True), (1001, False)])
+def test_a_file_that_became_another_users_is_not_told(
+    uid: int, told: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its directory is the server owner's, who can put a link to any file there after it was looked at."""
+    file = tmp_path / "xauth_1"
+    file.write_bytes(b"cookie")
+    found = list(os.stat(file))
+    found[stat.ST_UID] = uid
+    monkeypatch.setattr(xauthority.os, "fstat", lambda _descriptor: os.stat_result(found))
+    assert xauthority._read(str(file), 1000) == (b"cookie" if told else None)
+
+
+def test_what_became_no_file_is_not_read(tmp_path: pathlib.Path) -> None:
+    os.mkfifo(tmp_path / "xauth_1")
+    assert xauthority._read(str(tmp_path / "xauth_1"), None) is None
+    assert xauthority._read("/dev/zero", None) is None
+
+
+def test_not_every_cookie_of_a_file_is_tried(machine: t.Callable[..., Server], tmp_path: pathlib.Path) -> None:
+    server = machine(b"new")
+    keep(tmp_path, "xauth_1", *(local(b"old%d" % number) for number in range(40)))
+    with pytest.raises(InputError, match="no cookie that it accepts"):
+        read()
+    # And once without any.
+    assert len(server.asked) == 16 + 1
+
+
+def test_an_answer_that_trickles_is_none(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xauthority, "PATIENCE", 0.2)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "X7"))
+    listener.listen()
+
+    def trickle() -> None:
+        client, _address = listener.accept()
+        with client, contextlib.suppress(OSError):
+            client.sendall(b"\0\x04\x0b\0\0\0\xff\xff")
+            while True:
+                client.sendall(b".")
+                time.sleep(0.02)
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    begin = time.monotonic()
+    with listener, pytest.raises(OSError, match="timed out"):
+        xauthority.ask(str(tmp_path / "X7"))
+    assert time.monotonic() - begin < 2
+    thread.join()
 
 
 def test_no_server(machine: t.Callable[..., Server]) -> None:
