@@ -28,7 +28,8 @@ def gather(reader: Reader, engines: t.Sequence[str], url: str = "") -> dict[str,
         facts, found = probe_engines(reader, engines, url, with_declared=bool(host.devices))
         findings += found
         carried: dict[str, t.Any] = {}
-        if any(reader.directory(path) for each in facts.values() for path in (*CDI_DIRS, *each.cdi_dirs)):
+        folders = {path for each in facts.values() for path in (*CDI_DIRS, *each.cdi_dirs)}
+        if any(map(reader.directory, folders)) or reader.known(("nvidia-ctk", "cdi", "list")):
             from .survey import survey
 
             facts, carried, found = survey(reader, facts, CDI_DIRS)

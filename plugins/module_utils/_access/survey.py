@@ -13,7 +13,12 @@ from .._gpu.model import EngineFacts
 from .._gpu.probe import Reader
 from .carry import carried
 from .case import is_here
-from .cdi import engine_version, merge, read_specs, resolve, stale
+from .cdi import engine_version, merge, newest_version, read_specs, resolve, stale
+from .cdi_file import CdiSpec
+from .names import is_cdi_name
+
+LISTED = ("nvidia-ctk", "cdi", "list")
+"""Says the names of NVIDIA's devices one a line, where the specs themselves are not to be had (a snapshot)."""
 
 FEATURE = (25, 0)
 """First Docker that can read CDI specs; the feature is on by default from 28.2 on (moby)."""
@@ -34,6 +39,7 @@ def survey(
         if is_here(engine) and engine.cdi_dirs:
             if engine.cdi_dirs not in read:
                 read[engine.cdi_dirs] = read_specs(reader, engine.cdi_dirs)
+            engine = _told(reader, engine, read[engine.cdi_dirs][0])
             found = resolve(reader, engine, read[engine.cdi_dirs])
             known[name] = dataclasses.replace(
                 engine, cdi_devices=found.names, cdi_nodes=found.nodes, cdi_groups=found.groups
@@ -45,6 +51,15 @@ def survey(
     lacking = {name for engine in known.values() for name in set(usable) - set(engine.cdi_devices) if _needs(engine)}
     owners = {name: owner for name, owner in usable.items() if name in lacking}
     return known, carried(reader, owners), list(dict.fromkeys(findings))
+
+
+def _told(reader: Reader, engine: EngineFacts, specs: list[CdiSpec]) -> EngineFacts:
+    """The engine with the names that NVIDIA's tool lists, where nobody recorded a spec that the engine could read."""
+    answer = reader.known(LISTED) if not specs and not engine.cdi_devices else None
+    if answer is None or answer.rc != 0 or (newest_version(engine) or (1, 0)) == (0, 0):
+        return engine
+    names = [line.strip() for line in answer.stdout.splitlines()]
+    return dataclasses.replace(engine, cdi_devices=tuple(sorted(filter(is_cdi_name, names))))
 
 
 def _needs(engine: EngineFacts) -> bool:

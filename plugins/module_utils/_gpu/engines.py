@@ -24,6 +24,8 @@ PODMAN_VERSION = ("podman", "version", "--format", "json")
 CDI_DIRS = ("/etc/cdi", "/var/run/cdi")
 CDI_BEHIND_DOCKER = (5, 4)
 """First Podman whose Docker-compatible API honours requests with the driver cdi; all others it ignores, in silence."""
+NO_INTEGRATION = "could not be found in this WSL 2 distro"
+"""What the stand-in says that Docker Desktop puts in the place of its program."""
 NOT_ASKED, UNREACHABLE = 95, 111
 """Exit statuses of `docker_api.py`, repeated here so that it is imported only where Docker is asked."""
 
@@ -121,17 +123,29 @@ def _read(
 def _parsed(
     name: str, result: CommandResult, parse: t.Callable[[dict[str, t.Any]], EngineFacts]
 ) -> tuple[EngineFacts, str]:
-    if result.rc != 0:
-        reason = _last_line(result.stderr) or _last_line(result.stdout) or f"failed with status {result.rc}"
-        code = {NOT_ASKED: "", UNREACHABLE: "engine-not-running"}.get(result.rc, "engine-failed")
-        return EngineFacts(name, installed=True, reason=reason), code
     try:
         data = json.loads(result.stdout)
     except (ValueError, RecursionError):
         data = None
-    if not isinstance(data, dict):
+    if isinstance(data, dict) and (result.rc == 0 or data.get("ServerErrors")):
+        # The docker program says so of its daemon, and fails all the same.
+        facts = parse(data)
+        return facts, _code_of(facts.reason) or "engine-not-running"
+    text = result.stdout + result.stderr
+    if NO_INTEGRATION in text:
+        return EngineFacts(name, reason="Docker Desktop is not switched on for this distribution"), ""
+    if result.rc == 0:
         return EngineFacts(name, installed=True, reason="it answered something that is not JSON"), "engine-failed"
-    return parse(data), "engine-not-running"
+    reason = _last_line(result.stderr) or _last_line(result.stdout) or f"failed with status {result.rc}"
+    code = {NOT_ASKED: "", UNREACHABLE: "engine-not-running"}.get(result.rc, "engine-failed")
+    return EngineFacts(name, installed=True, reason=reason), code and (_code_of(text) or code)
+
+
+def _code_of(text: str) -> str:
+    """Of what an engine's program says when it gets no answer; empty for anything else."""
+    if "permission denied" in text.lower():
+        return "engine-no-permission"
+    return "engine-not-running" if "Cannot connect to the Docker daemon" in text else ""
 
 
 def _docker_facts(data: dict[str, t.Any]) -> EngineFacts:

@@ -243,6 +243,10 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "snapshot-damaged": (WARNING, "Record the snapshot again with the `record` option of gpu_facts."),
     "engine-not-running": (INFO, "Start it if this host is to use it, for example `systemctl enable --now {engine}`."),
+    "engine-no-permission": (
+        WARNING,
+        "Run as root (`become: true`), or add the user to the group that owns the engine's socket (docker).",
+    ),
     "engine-failed": (WARNING, "Run the command by hand."),
     # Seen, or not, from inside a container that was given a GPU (`_group/gpu_check.py`).
     "gpu-not-seen": (

@@ -79,7 +79,7 @@ def from_nvml(data: dict[str, t.Any], stack: str) -> Answer:
     """What `nvml.ask` returned, or the same out of a snapshot (whose entries may be anything)."""
     if "error" in data:
         return _refused(data)
-    driver = string(data.get("driver"))
+    driver = string(data.get("driver")) or string(data.get("driver_version"))
     entries = [entry for entry in _list(data.get("devices")) if isinstance(entry, dict)]
     devices, lost, unified = [], [], []
     for position, entry in enumerate(entries):
@@ -114,6 +114,8 @@ def _refused(data: dict[str, t.Any]) -> Answer:
 
 def _nvml_device(entry: dict[str, t.Any], index: int, stack: str, driver: str) -> GpuDevice:
     slices = [part for part in _list(entry.get("mig")) if isinstance(part, dict)]
+    # As NVML groups it, in snapshots of other makers.
+    memory = entry.get("memory") if isinstance(entry.get("memory"), dict) else {}
     return GpuDevice(
         stack=stack,
         vendor="nvidia",
@@ -122,8 +124,8 @@ def _nvml_device(entry: dict[str, t.Any], index: int, stack: str, driver: str) -
         index=index,
         minor=integer(entry.get("minor")),
         bus_id=bus_id(string(entry.get("bus_id"))),
-        memory_bytes=integer(entry.get("memory_total")),
-        memory_free_bytes=integer(entry.get("memory_free")),
+        memory_bytes=integer(entry.get("memory_total", memory.get("total"))),
+        memory_free_bytes=integer(entry.get("memory_free", memory.get("free"))),
         driver=driver,
         compute_capability=string(entry.get("compute_capability")),
         mig_enabled=entry.get("mig_enabled") is True,

@@ -212,7 +212,7 @@ def _listed_slices(listing: str) -> dict[tuple[str, int], tuple[str, str]]:
 
 def mebibytes(text: str) -> int | None:
     """``24564 MiB`` as bytes."""
-    found = re.fullmatch(r"([0-9]{1,12}) MiB", text)
+    found = re.fullmatch(r"([0-9]{1,12}) ?MiB", text)
     return int(found.group(1)) * MIB if found else None
 
 

@@ -363,12 +363,25 @@ def _node(entry: t.Any) -> Node | None:
         return Node(
             str(entry.get("kind", "char")),
             *(None if number is None else int(number) for number in (entry.get("major", 0), entry.get("minor", 0))),
-            str(entry.get("mode", "0600")),
+            _mode(entry.get("mode", "")),
             int(entry.get("uid", 0)),
             int(entry.get("gid", 0)),
         )
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _mode(value: t.Any) -> str:
+    """Permission bits as ``0660``; empty where they were not recorded. ValueError for what is no mode.
+
+    A number is one of stat's, such as 432, or one written as people write modes, such as 660.
+    """
+    if value == "":
+        return ""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError(value)
+    octal = isinstance(value, str) or (value > 0o777 and set(str(value)) <= set("01234567"))
+    return f"{int(str(value), 8 if octal else 10) & 0o7777:04o}"
 
 
 def _names(entry: t.Any) -> tuple[str, ...] | None:

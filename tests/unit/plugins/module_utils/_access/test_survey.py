@@ -150,3 +150,22 @@ def test_a_runtime_that_nobody_registered():
     assert gpu["stack"] == "nvidia", gpu["stacks"]
     (entry,) = [each for each in gpu["findings"] if each["code"] == "nvidia-runtime-missing"]
     assert entry["evidence"] == "Runtimes: runc"
+
+
+@pytest.mark.parametrize(
+    ("engine", "names"),
+    [
+        (podman(**READS), ("nvidia.com/gpu=0", "nvidia.com/gpu=all")),
+        (docker(**READS), ("nvidia.com/gpu=0", "nvidia.com/gpu=all")),
+        (podman(version="4.0.3", **READS), ()),
+        (docker(version="24.0.7"), ()),
+        (docker(flavour="desktop", **READS), ()),
+    ],
+)
+def test_nvidias_tool_stands_in_for_specs_that_nobody_recorded(engine, names):
+    listed = {"rc": 0, "stdout": "nvidia.com/gpu=0\nnvidia.com/gpu=all\n", "stderr": "Found 2 CDI devices"}
+    reader = ReplayReader({"commands": {"nvidia-ctk cdi list": listed}})
+    known, _carried, _findings = survey(reader, {engine.name: engine}, DIRS)
+    assert known[engine.name].cdi_devices == names
+    with_spec = ReplayReader({"commands": {"nvidia-ctk cdi list": listed}, "files": {"/etc/cdi/v.json": spec()}})
+    assert "nvidia.com/gpu=0" not in survey(with_spec, {engine.name: engine}, DIRS)[0][engine.name].cdi_devices

@@ -77,6 +77,22 @@ def test_docker_as_it_says():
         (111, "", "unix:///x does not answer: no", "unix:///x does not answer: no", ["engine-not-running"]),
         (1, "", "boom", "boom", ["engine-failed"]),
         (
+            1,
+            {"ServerErrors": ["Cannot connect"]},
+            "errors pretty printing info",
+            "Cannot connect",
+            ["engine-not-running"],
+        ),
+        (1, "", "Cannot connect to the Docker daemon", "Cannot connect to the Docker daemon", ["engine-not-running"]),
+        (1, {"ServerErrors": ["permission denied"]}, "", "permission denied", ["engine-no-permission"]),
+        (
+            111,
+            "",
+            "no answer: [Errno 13] Permission denied",
+            "no answer: [Errno 13] Permission denied",
+            ["engine-no-permission"],
+        ),
+        (
             95,
             "",
             "ssh:// is asked by the container_groups module",
@@ -90,6 +106,13 @@ def test_docker_that_is_not_ready(rc, text, error, reason, codes):
     facts, found = ask({DOCKER: (rc, text, error)}, ("docker",))
     assert (facts["docker"].installed, facts["docker"].ready, facts["docker"].reason) == (True, False, reason)
     assert found == codes
+
+
+def test_desktops_stand_in_is_no_engine():
+    text = "The command 'docker' could not be found in this WSL 2 distro.\n\nhttps://docs.docker.com/go/wsl2/\n"
+    facts, found = ask({DOCKER: (1, text, "")}, ("docker",))
+    assert (facts["docker"].installed, found) == (False, [])
+    assert "Docker Desktop" in facts["docker"].reason
 
 
 def test_docker_desktop():

@@ -172,3 +172,27 @@ def test_an_editor_of_windows_changes_nothing(tmp_path):
     path = tmp_path / "host.json"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps({"files": {"/etc/os-release": "\ufeffA=1\r\nB=2\r\n"}}).encode())
     assert ReplayReader(load(str(path))).file("/etc/os-release") == "A=1\nB=2\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "mode"),
+    [
+        ("0660", "0660"),
+        ("666", "0666"),
+        ("0o600", "0600"),
+        ("020660", "0660"),
+        (432, "0660"),
+        (660, "0660"),
+        (None, ""),
+    ],
+)
+def test_a_nodes_mode_as_people_write_it(written, mode):
+    entry = {"major": 195, "minor": 0, **({} if written is None else {"mode": written})}
+    reader = ReplayReader({"snapshot": 1, "nodes": {"/dev/nvidia0": entry}})
+    assert (reader.node("/dev/nvidia0").mode, reader.damage) == (mode, [])
+
+
+@pytest.mark.parametrize("written", ["rw-rw----", "0666\0", "0{666", True, None, 1.5, []])
+def test_a_mode_that_is_none_damages_its_node(written):
+    reader = ReplayReader({"snapshot": 1, "nodes": {"/dev/nvidia0": {"mode": written}}})
+    assert (reader.node("/dev/nvidia0"), reader.damage) == (None, ["nodes: /dev/nvidia0"])
