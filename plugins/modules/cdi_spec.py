@@ -282,9 +282,12 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
         refuse_other_than_file(path)
     for warning in plan.warnings:
         module.warn(warning)
-    wrong_mode = bool(plan.path) and plan.path not in plan.changes and not files.has_mode(plan.path)
+    wrong_mode = bool(plan.path) and plan.path not in plan.changes and files.mode_of(plan.path) != files.MODE
     result = _result(plan, wish, versions, reader)
     result["changed"] = bool(plan.changes) or wrong_mode
+    if wrong_mode:
+        before, after = (f"mode: {mode:04o}\n" for mode in (files.mode_of(plan.path), files.MODE))
+        result["diff"].append({"before_header": plan.path, "after_header": plan.path, "before": before, "after": after})
     if not module.check_mode:
         result["backup_files"] = _carry_out(module, plan)
         if wrong_mode:

@@ -47,12 +47,12 @@ def remove(path: str) -> None:
         raise FleetError(f"it cannot be removed: {error.strerror}", path, f"{make_room(error)}.") from error
 
 
-def has_mode(path: str) -> bool:
-    """Whether a file is there and everybody may read it, as engines of other users need."""
+def mode_of(path: str) -> int:
+    """Permission bits; of what cannot be looked at those that it should have."""
     try:
-        return os.stat(path).st_mode & 0o7777 == MODE
+        return os.stat(path).st_mode & 0o7777
     except OSError:
-        return True
+        return MODE
 
 
 def set_mode(path: str) -> None:

@@ -170,7 +170,9 @@ def test_a_file_that_not_everybody_may_read_is_mended(machine):
     machine.call()
     path = machine.etc / OWN
     path.chmod(0o600)
-    assert machine.call(check=True)["changed"] and stat.S_IMODE(path.stat().st_mode) == 0o600
+    would = machine.call(check=True)
+    assert would["changed"] and stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [(part["before"], part["after"]) for part in would["diff"]] == [("mode: 0600\n", "mode: 0644\n")]
     assert machine.call()["changed"] and stat.S_IMODE(path.stat().st_mode) == 0o644
     assert not machine.call()["changed"]
 

@@ -20,7 +20,7 @@ def test_written_with_its_directory_for_everybody_to_read(tmp_path):
         os.umask(before)
     assert path.read_text() == "text" and stat.S_IMODE(path.stat().st_mode) == 0o644
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
-    assert os.listdir(path.parent) == ["x.json"] and files.has_mode(str(path))
+    assert os.listdir(path.parent) == ["x.json"] and files.mode_of(str(path)) == 0o644
 
 
 def test_no_engine_reads_the_file_before_it_is_whole(tmp_path, monkeypatch):
@@ -57,8 +57,8 @@ def test_mode(tmp_path):
     path = tmp_path / "x.json"
     path.write_text("")
     path.chmod(0o600)
-    assert not files.has_mode(str(path))
+    assert files.mode_of(str(path)) == 0o600
     files.set_mode(str(path))
-    assert files.has_mode(str(path))
+    assert files.mode_of(str(path)) == files.mode_of(str(tmp_path / "gone")) == files.MODE
     with pytest.raises(FleetError, match="its mode cannot be set"):
         files.set_mode(str(tmp_path / "gone"))
