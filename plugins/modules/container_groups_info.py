@@ -168,7 +168,7 @@ services:
       type: str
       returned: always
     gpu:
-      description: Stack, mode and reason of the access it was given; null when it asked for no GPU.
+      description: Stack and mode of the access it was given; null when it asked for no GPU. Why this one, the fleet plan says.
       type: dict
       returned: always
       contains:
@@ -178,10 +178,6 @@ services:
           returned: always
         mode:
           description: cdi, nvidia-runtime, explicit or none.
-          type: str
-          returned: always
-        reason:
-          description: Why this way.
           type: str
           returned: always
         seen:

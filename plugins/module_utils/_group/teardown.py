@@ -127,4 +127,4 @@ def _gpu(container: ObservedContainer) -> dict[str, t.Any] | None:
     config = deployed_config(container)
     if config is None or config.gpu is None:
         return None
-    return {"stack": config.gpu.stack, "mode": config.gpu.mode, "reason": config.gpu.reason}
+    return {"stack": config.gpu.stack, "mode": config.gpu.mode}

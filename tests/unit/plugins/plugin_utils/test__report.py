@@ -121,8 +121,8 @@ def test_status_is_a_row_for_each_container():
     ports = [{"address": "10.77.1.1", "host": 7000, "protocol": "tcp"}, {"address": "", "host": 53, "protocol": "udp"}]
     services = [
         entry(ports=ports),
-        entry(service="gpu", engine="docker", gpu={"stack": "nvidia", "mode": "cdi", "reason": ""}),
-        entry(service="cpu", gpu={"stack": "cpu", "mode": "none", "reason": "no GPU"}, state="exited"),
+        entry(service="gpu", engine="docker", gpu={"stack": "nvidia", "mode": "cdi"}),
+        entry(service="cpu", gpu={"stack": "cpu", "mode": "none"}, state="exited"),
     ]
     assert _report.status_lines({"mainpc": {"services": services}, "pc2": None}) == [
         "HOST    ENGINE  GROUP  SERVICE  STATE    HEALTH   GPU           IMAGE    PORTS",
@@ -134,7 +134,7 @@ def test_status_is_a_row_for_each_container():
 
 
 def test_status_says_what_containers_see():
-    gpu = {"stack": "nvidia", "mode": "cdi", "reason": ""}
+    gpu = {"stack": "nvidia", "mode": "cdi"}
     services = [
         entry(gpu={**gpu, "seen": seen()}),
         entry(service="llm", gpu={**gpu, "seen": seen("not seen", "not seen: cuInit answered 803", BROKEN)}),
@@ -164,7 +164,7 @@ def test_status_says_what_containers_see():
     ],
 )
 def test_the_verdict_on_a_gpu(found, failure):
-    gpu = {"stack": "nvidia", "mode": "cdi", "reason": "", "seen": found}
+    gpu = {"stack": "nvidia", "mode": "cdi", "seen": found}
     result = _report.verdict(plan(service("twin")), {"mainpc": {"services": [entry(gpu=gpu)]}})
     assert result["failures"] == ([failure] if failure else [])
     assert f"mainpc: core/twin: {found['words'].partition(': ')[0]}" in result["text"]

@@ -161,7 +161,7 @@ def test_the_summary_of_what_runs():
     entries = wanted(
         group(
             "core",
-            service("b", ports=(Port(80, 8080, "10.77.1.1"),), gpu=GpuRequest("nvidia", "cdi", "found")),
+            service("b", ports=(Port(80, 8080, "10.77.1.1"),), gpu=GpuRequest("nvidia", "cdi")),
             service("a"),
         )
     )
@@ -180,6 +180,6 @@ def test_the_summary_of_what_runs():
         "revision": entries["core", "b"].labels[names.REVISION],
         "networks": ["core_default"],
         "ports": [{"address": "10.77.1.1", "host": 8080, "protocol": "tcp"}],
-        "gpu": {"stack": "nvidia", "mode": "cdi", "reason": "found"},
+        "gpu": {"stack": "nvidia", "mode": "cdi"},
     }
     json.dumps(summary(owned_by(HOST, deployed(CORE))))
