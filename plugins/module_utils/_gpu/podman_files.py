@@ -55,24 +55,32 @@ def cdi_dirs(reader: Reader, version: str, default: tuple[str, ...]) -> tuple[st
 
 def _container_files(reader: Reader, rootless: bool) -> list[str]:
     """Texts of the containers.conf files, the later ones counting more."""
-    folders = ["/usr/share/containers", "/etc/containers"]
-    folders += [f"{_environment(reader).get('HOME', '')}/.config/containers"] if rootless else []
     paths = []
-    for folder in folders:
+    for folder in _folders(reader, rootless):
         paths.append(f"{folder}/containers.conf")
         names = reader.directory(f"{folder}/containers.conf.d") or ()
         paths += [f"{folder}/containers.conf.d/{name}" for name in names if name.endswith(".conf")]
     return [text for text in map(reader.file, paths) if text is not None]
 
 
+def _folders(reader: Reader, rootless: bool) -> tuple[str, ...]:
+    """Where Podman's settings are, the user's own last."""
+    folders = ("/usr/share/containers", "/etc/containers")
+    return (*folders, _own_folder(_environment(reader))) if rootless else folders
+
+
+def _own_folder(environment: dict[str, str]) -> str:
+    return f"{environment.get('XDG_CONFIG_HOME') or environment.get('HOME', '') + '/.config'}/containers"
+
+
 def _graph_root(reader: Reader, rootless: bool) -> str:
     environment = _environment(reader)
     home = environment.get("HOME", "")
-    folders = ["/usr/share/containers", "/etc/containers", *([f"{home}/.config/containers"] if rootless else [])]
-    texts = [text for text in (reader.file(f"{folder}/storage.conf") for folder in folders) if text is not None]
+    files = (reader.file(f"{folder}/storage.conf") for folder in _folders(reader, rootless))
+    texts = [text for text in files if text is not None]
     if rootless:
         data = environment.get("XDG_DATA_HOME") or f"{home}/.local/share"
-        own = reader.file(f"{home}/.config/containers/storage.conf")
+        own = reader.file(f"{_own_folder(environment)}/storage.conf")
         root = _setting(texts, "rootless_storage_path") or _setting([own or ""], "graphroot")
         return (root or f"{data}/containers/storage").replace("$HOME", home)
     return _setting(texts[-1:], "graphroot") or "/var/lib/containers/storage"
