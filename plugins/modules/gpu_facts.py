@@ -197,7 +197,7 @@ gpu:
           C(devices), which are edits by name.
       type: dict
     access:
-      description: Per engine and ready stack, how a container gets all GPUs of the stack (mode, CDI names, devices, mounts, environment).
+      description: Per engine and ready stack, how a container gets all GPUs of the stack (mode, CDI names, devices, mounts, environment, promise).
       type: dict
     displays:
       description:
