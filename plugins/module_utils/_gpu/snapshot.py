@@ -16,6 +16,7 @@ import typing as t
 from .._errors import InputError
 from .findings import Finding, finding
 from .probe import DOCKER_DECLARED, DOCKER_INFO, SEARCH, CommandResult, Node, Reader
+from .snapshot_entries import garbled, lines, names, node, one_name, result
 
 ENVIRONMENT = (
     "container",
@@ -39,15 +40,6 @@ ENVIRONMENT = (
 NOT_FOUND = 127
 """A shell's exit status for a program that is not there."""
 
-MERGED = (
-    ("/var/run", "/run"),
-    ("/bin", "/usr/bin"),
-    ("/sbin", "/usr/sbin"),
-    ("/lib", "/usr/lib"),
-    ("/lib64", "/usr/lib64"),
-)
-"""Directories that are links nearly everywhere (file-hierarchy(7)): a snapshot may name either side."""
-
 TOGETHER = re.compile(r"(/dev(?=/nvidia\d|/dxg|/kfd)|/usr/lib/wsl/drivers)/([^/]+)(?:/.*)?")
 """Of these, a snapshot with one names all: a GPU's node, the directories of Windows' drivers."""
 
@@ -57,19 +49,6 @@ CREDENTIALS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s\"']*@")
 def strip_credentials(text: str) -> str:
     """URLs without user and password: ``http://me:pw@proxy:1`` → ``http://proxy:1``."""
     return CREDENTIALS.sub(r"\1", text)
-
-
-def one_name(path: str) -> str:
-    """The same path by the name that `MERGED` links to."""
-    for link, target in MERGED:
-        if path == link or path.startswith(f"{link}/"):
-            return target + path[len(link) :]
-    return path
-
-
-def lines(text: str) -> str:
-    """Text as Linux writes it, also of a snapshot that went through an editor of Windows."""
-    return text.lstrip("\ufeff").replace("\r\n", "\n")
 
 
 def key_of(argv: t.Sequence[str]) -> str:
@@ -207,9 +186,9 @@ class ReplayReader:
             "files", parts["files"], lambda entry: lines(entry) if isinstance(entry, str) else None
         )
         self._links = self._entries("links", parts["links"], lambda entry: entry if isinstance(entry, str) else None)
-        self._nodes = self._entries("nodes", parts["nodes"], _node)
-        self._directories = self._entries("directories", parts["directories"], _names)
-        commands = self._entries("commands", parts["commands"], _result)
+        self._nodes = self._entries("nodes", parts["nodes"], node)
+        self._directories = self._entries("directories", parts["directories"], names)
+        commands = self._entries("commands", parts["commands"], result)
         # Written by hand, a command may stand there as typed into a shell, which says 127 for a program it lacks.
         self._commands = {
             key_of(key.replace("'", "").split() or [key]): result
@@ -338,6 +317,8 @@ class ReplayReader:
             if value is None or not isinstance(key, str):
                 self.damage.append(f"{part}: {key}")
                 continue
+            if garbled(part, key, value):
+                self.damage.append(f"{part}: {key} (cut off or overwritten)")
             name = key if part == "commands" else one_name(key)
             good[name] = (*good[name], *value) if part == "directories" and name in good else value
         return good
@@ -354,45 +335,6 @@ def load(path: str) -> t.Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
-
-
-def _node(entry: t.Any) -> Node | None:
-    if not isinstance(entry, dict):
-        return None
-    try:
-        return Node(
-            str(entry.get("kind", "char")),
-            *(None if number is None else int(number) for number in (entry.get("major", 0), entry.get("minor", 0))),
-            _mode(entry.get("mode", "")),
-            int(entry.get("uid", 0)),
-            int(entry.get("gid", 0)),
-        )
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _mode(value: t.Any) -> str:
-    """Permission bits as ``0660``; empty where they were not recorded. ValueError for what is no mode.
-
-    A number is one of stat's, such as 432, or one written as people write modes, such as 660.
-    """
-    if value == "":
-        return ""
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise ValueError(value)
-    octal = isinstance(value, str) or (value > 0o777 and set(str(value)) <= set("01234567"))
-    return f"{int(str(value), 8 if octal else 10) & 0o7777:04o}"
-
-
-def _names(entry: t.Any) -> tuple[str, ...] | None:
-    return tuple(entry) if isinstance(entry, list) and all(isinstance(name, str) for name in entry) else None
-
-
-def _result(entry: t.Any) -> CommandResult | None:
-    if not isinstance(entry, dict) or not isinstance(entry.get("rc"), int):
-        return None
-    texts = entry.get("stdout", ""), entry.get("stderr", "")
-    return CommandResult(entry["rc"], *map(lines, texts)) if all(isinstance(text, str) for text in texts) else None
 
 
 def _allowed(text: str) -> str:
