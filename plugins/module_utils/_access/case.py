@@ -29,7 +29,7 @@ class GpuWish:
     """What a service asks for; the group file's own `GpuWish` has these fields too."""
 
     stacks: tuple[str, ...] = ()
-    """In order of preference; empty: the host's best ready stack, never cpu."""
+    """In order of preference; empty: the host's best ready stack, never cpu, and never a lesser one in its place."""
     count: int = ALL
     """-1: all GPUs."""
     ids: tuple[str, ...] = ()
@@ -37,6 +37,8 @@ class GpuWish:
     capabilities: tuple[str, ...] = ("gpu",)
     memory: int = 0
     """Bytes of GPU memory, on each GPU that is given."""
+    driver: str = ""
+    """Compose's word for whose GPU it must be (`plan.DRIVERS`); with `stacks` it does not matter."""
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def _too_new(spec: CdiSpec, engine: EngineFacts, limit: Version | None) -> Findi
         readable = f"up to {limit[0]}.{limit[1]}" if limit > (0, 0) else "no CDI spec"
         text = f"{spec.path} has version {spec.version}; {shown} reads {readable} and drops the file"
         evidence = f"cdiVersion: {spec.version}"
-        return finding("cdi-too-new", text, spec.path, evidence, rewrite=rewrite(spec.path, spec.kind, limit))
+        return finding("cdi-too-new", text, spec.path, evidence, rewrite=_older(spec, engine, limit))
     checks = limit is None or limit >= CHECKS_FEATURES
     if checks and spec.below_its_features:
         text = f"{spec.path} says version {spec.version} and uses what came with {spec.minimum}; {shown} drops the file"
@@ -127,6 +127,13 @@ def _too_new(spec: CdiSpec, engine: EngineFacts, limit: Version | None) -> Findi
         evidence = f"cdiVersion: {spec.version}"
         return finding("cdi-unreadable", text, spec.path, evidence, rewrite=rewrite(spec.path, spec.kind))
     return None
+
+
+def _older(spec: CdiSpec, engine: EngineFacts, limit: Version) -> str:
+    """What helps against a version that is too new. Only NVIDIA's tool can be told to write a lower one."""
+    if spec.kind.startswith("nvidia"):
+        return rewrite(spec.path, spec.kind, limit)
+    return f"Upgrade {engine.name}, or leave it: where the spec names nodes only, containers get them one by one."
 
 
 def stale(reader: Reader, spec: CdiSpec) -> Finding | None:

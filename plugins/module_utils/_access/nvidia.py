@@ -160,4 +160,7 @@ def no_toolkit(engine: EngineFacts) -> str:
         )
     if engine.name == "docker" and not engine.cdi_dirs:
         return "docker neither reads CDI specs nor has the nvidia runtime: install nvidia-container-toolkit and register it"
-    return f"no CDI spec that {engine.name} reads names {KIND}: install nvidia-container-toolkit and run nvidia-ctk cdi generate"
+    return (
+        f"{engine.name} finds no usable CDI spec for {KIND}: where a finding names one, mend that; "
+        "else install nvidia-container-toolkit and run nvidia-ctk cdi generate"
+    )

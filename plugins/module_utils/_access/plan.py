@@ -40,6 +40,21 @@ _GIVING = ("toolkit-", "cdi-", "nvidia-runtime-", "docker-is-podman", "gpu-not-f
 """How the codes of findings begin that say why an engine cannot give a GPU."""
 
 
+_NVIDIA = ("nvidia", "nvidia-wsl", "nvidia-tegra")
+
+DRIVERS: dict[str, tuple[str, ...]] = {
+    "": (),
+    "cdi": (),
+    "nvidia": _NVIDIA,
+    # Docker's own names for its two ways to NVIDIA's GPUs (moby, devices_nvidia_linux.go); which way is the plan's to choose.
+    "nvidia.cdi": _NVIDIA,
+    "nvidia.runtime-hook": _NVIDIA,
+    "amd": ("rocm", "rocm-wsl"),
+    "intel": ("intel",),
+}
+"""Compose's ``driver`` of a device request → the stacks it means; () any. Of ``cdi`` the ids say whose device it is."""
+
+
 def plan_access(
     host: GpuHost, engine: EngineFacts, wish: t.Any, where: str = "", taken: t.Mapping[str, int] | None = None
 ) -> AccessPlan:
@@ -55,7 +70,7 @@ def plan_access(
     check_capabilities(wish, where)
     skipped: list[str] = []
     refused = False
-    for name in tuple(wish.stacks) or tuple(stack.name for stack in host.stacks if stack.name != "cpu"):
+    for name in tuple(wish.stacks) or _unnamed(host, getattr(wish, "driver", ""), where):
         if name == "cpu":
             case = Case(host, engine, Stack("cpu", True, ""), (), wish, where)
             return with_permissions(with_npus(_cpu(skipped), case), case) if NPU in wish.capabilities else _cpu(skipped)
@@ -78,13 +93,33 @@ def plan_access(
             return plan
         skipped.append(f"{name}: {plan.gpu.reason}")
         refused = True
+        if not wish.stacks:
+            # A GPU that works is not passed over for a lesser one that nobody named.
+            break
     found = "; ".join(skipped) or "no GPU was found"
     mend = _mend(host, engine, refused)
+    allow = (
+        "add cpu to x-gpu.stacks to allow the CPU."
+        if wish.stacks or not refused
+        else "name in x-gpu.stacks what else will do."
+    )
     raise InputError(
         f"a GPU is wanted and none can be used ({found})",
         where,
-        f"{mend} Or add cpu to x-gpu.stacks to allow the CPU." if mend else "Add cpu to x-gpu.stacks to allow the CPU.",
+        f"{mend} Or {allow}" if mend else allow[0].upper() + allow[1:],
     )
+
+
+def _unnamed(host: GpuHost, driver: str, where: str) -> tuple[str, ...]:
+    """Stacks to try where the group file names none: the host's, best first. Metal is for no container."""
+    if driver not in DRIVERS:
+        known = ", ".join(sorted(filter(None, DRIVERS)))
+        raise InputError(f"no GPU driver is called {driver}", where, f"Known are {known}; leave it out for any GPU.")
+    wanted = DRIVERS[driver]
+    there = tuple(stack.name for stack in host.stacks if stack.name != "cpu")
+    if wanted:
+        return tuple(name for name in there if name in wanted) or wanted
+    return tuple(name for name in there if name != "metal") or there
 
 
 def _mend(host: GpuHost, engine: EngineFacts, refused: bool) -> str:

@@ -181,6 +181,44 @@ def test_never_a_silent_cpu(facts, wish, words):
     assert [word for word in words if word not in text] == []
 
 
+NODE = DeviceNode("/dev/dri/renderD128", 226, 128, "0666")
+HYBRID = GpuHost(
+    "linux",
+    (
+        Stack("nvidia", True, "ready", (gpu(0),)),
+        Stack("intel", True, "ready", (gpu(0, "intel", integrated=True, nodes=(NODE,)),)),
+        CPU,
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("wish", "stack"),
+    [
+        (GpuWish(), ""),
+        (GpuWish(driver="nvidia"), ""),
+        (GpuWish(ids=("0",)), ""),
+        (GpuWish(driver="amd"), ""),
+        (GpuWish(driver="intel"), "intel"),
+        (GpuWish(stacks=("nvidia", "intel")), "intel"),
+        (GpuWish(stacks=("intel",), driver="nvidia"), "intel"),
+        (GpuWish(driver="cdi", ids=("intel.com/gpu=0",)), "intel"),
+    ],
+    ids=str,
+)
+def test_a_gpu_that_works_is_not_passed_over_for_a_lesser_one_unasked(wish, stack):
+    if stack:
+        assert plan_access(HYBRID, podman(), wish).gpu.stack == stack
+        return
+    with pytest.raises(InputError, match="a GPU is wanted and none can be used .(nvidia: no CDI|rocm: not on)"):
+        plan_access(HYBRID, podman(), wish)
+
+
+def test_a_driver_that_does_not_exist_is_an_error():
+    with pytest.raises(InputError, match="no GPU driver is called nvidea.*Known are amd, cdi, intel, nvidia, "):
+        plan_access(HYBRID, podman(), GpuWish(driver="nvidea"))
+
+
 @pytest.mark.parametrize("engine", [podman(), docker(), EngineFacts("docker", reason="not installed")])
 def test_a_gpu_that_the_engine_cannot_give_is_no_silent_cpu(engine):
     with pytest.raises(InputError, match="CDI|not known"):
