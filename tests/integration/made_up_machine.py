@@ -45,7 +45,8 @@ def own_root(work: str) -> None:
 
 def main() -> None:
     machine = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
-    work = tempfile.mkdtemp(prefix="gpu-fleet-machine-")
+    # Beside it, as it is the caller's to remove.
+    work = tempfile.mkdtemp(prefix="machine-", dir=os.path.dirname(os.path.abspath(sys.argv[1])))
     mount("-t", "tmpfs", "tmpfs", work)
     own_root(work)
     for name in ("upper", "work"):
