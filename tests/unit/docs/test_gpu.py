@@ -156,7 +156,7 @@ def planned(name: str, engine: str, wish: t.Any) -> access.AccessPlan:
 
 
 def test_services_get_what_the_comments_say(services: dict[str, t.Any]) -> None:
-    with pytest.raises(InputError, match="nvidia: no CDI spec .* Or name in x-gpu.stacks what else will do"):
+    with pytest.raises(InputError, match="nvidia: podman .* Or name in x-gpu.stacks what else will do"):
         # Podman on this laptop has no way to NVIDIA's GPU, which ranks first, and would have one to Intel's.
         planned("intel-nvidia-laptop", "podman", services["whatever-there-is"])
     assert len(planned("engines-amd-spec", "podman", services["whatever-there-is"]).gpu.uuids) == 2
