@@ -24,6 +24,7 @@ PODMAN_VERSION = ("podman", "version", "--format", "json")
 CDI_DIRS = ("/etc/cdi", "/var/run/cdi")
 CDI_BEHIND_DOCKER = (5, 4)
 """First Podman whose Docker-compatible API honours requests with the driver cdi; all others it ignores, in silence."""
+NO_JSON = "it answered something that is not JSON"
 NO_INTEGRATION = "could not be found in this WSL 2 distro"
 """What the stand-in says that Docker Desktop puts in the place of its program."""
 NOT_ASKED, UNREACHABLE = 95, 111
@@ -117,7 +118,9 @@ def _read(
     facts, code = _parsed(name, result, parse)
     if facts.ready or code == "":
         return facts, []
-    return facts, [finding(code, f"{name}: {facts.reason}", f"{name} info", facts.reason, engine=name)]
+    # What it answered says more than that it was no JSON.
+    shown = _last_line(result.stdout)[:200] if facts.reason == NO_JSON else ""
+    return facts, [finding(code, f"{name}: {facts.reason}", f"{name} info", shown or facts.reason, engine=name)]
 
 
 def _parsed(
@@ -135,7 +138,7 @@ def _parsed(
     if NO_INTEGRATION in text:
         return EngineFacts(name, reason="Docker Desktop is not switched on for this distribution"), ""
     if result.rc == 0:
-        return EngineFacts(name, installed=True, reason="it answered something that is not JSON"), "engine-failed"
+        return EngineFacts(name, installed=True, reason=NO_JSON), "engine-failed"
     reason = _last_line(result.stderr) or _last_line(result.stdout) or f"failed with status {result.rc}"
     code = {NOT_ASKED: "", UNREACHABLE: "engine-not-running"}.get(result.rc, "engine-failed")
     return EngineFacts(name, installed=True, reason=reason), code and (_code_of(text) or code)

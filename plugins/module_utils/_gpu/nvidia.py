@@ -13,6 +13,7 @@ from .model import DeviceNode, GpuDevice, Stack
 from .nvidia_answers import Answer, ask, crash
 from .nvidia_procfs import GPUS, VERSION, excluded, from_procfs, kernel_version, slice_nodes
 from .probe import Reader
+from .render import closed
 from .view import NVIDIA, Card, Detected, HostView, device_node
 
 NAME = "nvidia"
@@ -23,6 +24,8 @@ def detect(view: HostView) -> Detected:
     """A stack with its reason; called where there is a sign of an NVIDIA GPU. WSL2 and a Jetson's own GPU have their files."""
     if view.platform in ("wsl2", "wsl1", "macos"):
         return Detected()
+    if view.platform == "container" and view.reader.node("/dev/dxg") is not None and not _is_native(view.reader):
+        return Detected()  # a container of a WSL2 host, whose nvidia-smi speaks of Windows' driver
     cards = view.cards_of(NVIDIA)
     if view.platform == "jetson":
         from .nvidia_tegra import discrete
@@ -30,7 +33,7 @@ def detect(view: HostView) -> Detected:
         cards = discrete(view, cards)
         if not cards:
             return Detected()
-    loaded = kernel_version(view.reader) is not None or _node(view.reader, CONTROL) is not None
+    loaded = _is_native(view.reader)
     refused = _refused(view, cards, loaded)
     if refused is not None:
         return _not_ready(_from_cards(view, cards), refused)
@@ -45,6 +48,10 @@ def detect(view: HostView) -> Detected:
         answer = answer._replace(devices=without_own(answer.devices))
     found = _explain(view, cards, answer, loaded) if answer.problem else _check(view, cards, answer)
     return dataclasses.replace(found, findings=(*found.findings, *_beside(view, found)))
+
+
+def _is_native(reader: Reader) -> bool:
+    return kernel_version(reader) is not None or _node(reader, CONTROL) is not None
 
 
 def _beside(view: HostView, found: Detected) -> list[Finding]:
@@ -225,9 +232,7 @@ def _permission(view: HostView, nodes: list[DeviceNode | None], answer: Answer) 
     if node is None:
         text = "The driver refuses this user"
         return finding("no-permission", text, answer.source, evidence=answer.evidence, group="that owns /dev/nvidia*")
-    evidence = f"mode {node.mode}, uid {node.uid}, gid {node.gid}"
-    text = f"{node.path} has mode {node.mode} and group {node.gid}; user {view.user.uid} may not open it"
-    return finding("no-permission", text, node.path, evidence=evidence, group=str(node.gid))
+    return closed(view, node.path)
 
 
 def _later(view: HostView, ready: list[GpuDevice], answer: Answer) -> list[Finding]:

@@ -29,6 +29,8 @@ SENTENCES = (
     ("Insufficient Permissions", "no-permission"),
     ("couldn't find libnvidia-ml", "library-missing"),
     ("blocked by the operating system", "gpu-blocked"),
+    # A card that fell off the bus (Xid 79) shows as «Unknown Error» or «Not Found» there, too.
+    ("Unable to determine the device handle", "gpu-lost"),
 )
 
 UNKNOWN = ("N/A", "[N/A]", "Not Supported", "[Not Supported]", "ERR!", "Unknown Error", "[Unknown Error]", "Not Found")

@@ -17,6 +17,7 @@ from .model import DeviceNode, GpuDevice, Stack
 from .nvidia_answers import Answer, ask, crash
 from .nvidia_driver import libraries, shadows
 from .probe import Reader
+from .render import closed
 from .view import Detected, HostView, device_node
 
 NAME = "nvidia-wsl"
@@ -42,7 +43,7 @@ def detect(view: HostView) -> Detected:
         return Detected(None, (finding("wsl-no-nvidia", text, LIBRARIES, evidence=evidence),))
     node = view.reader.node(DXG)
     if node is None or not view.user.may_open(node):
-        found = _permission(view, dxg)
+        found = closed(view, DXG)
         return Detected(_no(found), (found,))
     return _asked(view, dxg)
 
@@ -51,12 +52,6 @@ def _told(reader: Reader) -> bool:
     """A snapshot may hold answers and not where they came from."""
     known = (reader.known((program, *words)) for program in SMI for words in (("-q", "-x"), ("-L",)))
     return any(known) or (reader.directory(LIBRARIES) is None and bool(reader.nvml()))
-
-
-def _permission(view: HostView, dxg: DeviceNode) -> Finding:
-    text = f"{DXG} has mode {dxg.mode} and group {dxg.gid}; user {view.user.uid} may not open it"
-    evidence = f"mode {dxg.mode}, uid {dxg.uid}, gid {dxg.gid}"
-    return finding("no-permission", text, DXG, evidence=evidence, group=str(dxg.gid))
 
 
 def _asked(view: HostView, dxg: DeviceNode) -> Detected:

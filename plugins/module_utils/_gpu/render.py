@@ -9,7 +9,7 @@ import re
 
 from .findings import Finding, finding
 from .model import DeviceNode
-from .probe import Reader
+from .probe import Node, Reader
 from .view import Card, HostView, device_node
 
 
@@ -47,14 +47,18 @@ def check(view: HostView, card: Card, name: str) -> tuple[DeviceNode | None, Fin
 def refused(view: HostView, path: str) -> Finding | None:
     """What to say of a node, of any kind, that is there and that this user may not open."""
     node = view.reader.node(path)
-    if node is None or view.user.may_open(node):
-        return None
+    return None if node is None or view.user.may_open(node) else closed(view, path)
+
+
+def closed(view: HostView, path: str) -> Finding:
+    """The same of a node that is known to be closed."""
+    node = view.reader.node(path) or Node("char", None, None, "", 0, 0)
     text = f"{path} has mode {node.mode} and group {node.gid}; user {view.user.uid} may not open it"
     groups = ", ".join(map(str, view.user.gids)) or "none"
     shown = f"mode {node.mode}, owner {node.uid}, group {node.gid}; groups of user {view.user.uid}: {groups}"
     # To be in root's group, or in one that may not read and write, helps nobody.
-    closed = node.gid == 0 or not re.fullmatch(r"0?[0-7][67][0-7]", node.mode)
-    group = f"to which a udev rule gives {path}" if closed else str(node.gid)
+    useless = node.gid == 0 or not re.fullmatch(r"0?[0-7][67][0-7]", node.mode)
+    group = f"to which a udev rule gives {path}" if useless else str(node.gid)
     return finding("no-permission", text, path, shown, group=group)
 
 

@@ -135,3 +135,18 @@ def test_a_damaged_entry_is_a_finding(part, junk, name):
         snapshot[part] = junk if not isinstance(junk, dict) else 3
     codes = [found["code"] for found in gather(ReplayReader(snapshot), [])["findings"]]
     assert "snapshot-damaged" in codes
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words", "never"),
+    [
+        ("engines-amd-spec-too-new", "cdi-too-new", "Upgrade podman", "amd-ctk"),  # it writes no other version
+        ("engines-podman-4.9-additional-gids", "cdi-too-new", "no-additional-gids", "Upgrade"),
+        ("wsl2-dxg-closed", "no-permission", "udev rule", "group 0"),
+        ("engines-docker-not-running", "engine-not-running", "systemctl enable --now docker", "by hand"),
+    ],
+)
+def test_the_mend_is_for_exactly_this(name, code, words, never):
+    found = gather(ReplayReader(SNAPSHOTS[name]), ["docker", "podman"])["findings"]
+    mends = [entry["mend"] for entry in found if entry["code"] == code]
+    assert mends and all(words in mend and never not in mend for mend in mends)

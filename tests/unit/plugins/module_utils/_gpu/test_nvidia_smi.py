@@ -32,6 +32,7 @@ def smi(stdout="", rc=0, stderr=""):
         (6, "No devices were found\n", "nvidia-no-devices"),
         (4, "Failed to initialize NVML: Insufficient Permissions\n", "no-permission"),
         (15, "Unable to determine the device handle: GPU is lost.  Reboot\n", "gpu-lost"),
+        (255, "Unable to determine the device handle for GPU0000:01:00.0: Unknown Error\n", "gpu-lost"),
         (-11, "", "nvidia-smi-crashed"),
         (139, "", "nvidia-smi-crashed"),
         (255, "Failed to initialize NVML: Unknown Error\n", "nvidia-smi-failed"),
