@@ -24,8 +24,11 @@ NO_GPU_DRIVERS = (
 )  # fmt: skip
 """Display chips of management controllers, frame buffers and screens without a GPU: they show a picture and compute nothing."""
 
-NO_GPU_VENDORS = ("0x1a03", "0x102b", "0x1013", "0x1234", "0x80ee", "0x1b36", "0x126f", "0x18ca", "0x19e5", MICROSOFT)
-"""Who makes only such chips: ASPEED, Matrox, Cirrus, QEMU, VirtualBox, QXL, Silicon Motion, XGI, Huawei, Hyper-V (pci.ids)."""
+NO_GPU_VENDORS = (
+    "0x1a03", "0x102b", "0x1013", "0x1234", "0x80ee", "0x1b36", "0x126f", "0x18ca", "0x19e5", "0x1d0f", MICROSOFT,
+)  # fmt: skip
+"""Who makes only such chips: ASPEED, Matrox, Cirrus, QEMU, VirtualBox, QXL, Silicon Motion, XGI, Huawei, EC2 (1d0f:1111 on
+every Nitro machine), Hyper-V (pci.ids)."""
 
 DISPLAY_DRIVERS = (
     "vc4", "vc4-drm", "apple-drm", "rockchip-drm", "mediatek-drm", "meson-drm", "sun4i-drm", "imx-drm",
