@@ -13,8 +13,8 @@ import posixpath
 import re
 import typing as t
 
+from .._cdi.spec import CdiSpec, Edits
 from .._gpu.probe import Reader
-from .cdi_file import CdiSpec, Edits
 
 LINKS = "links"
 """Key beside CDI's own in carried edits: container path of a link → container path of the mounted file it leads to."""

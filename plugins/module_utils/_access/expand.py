@@ -14,10 +14,10 @@ import posixpath
 import typing as t
 from dataclasses import dataclass, field
 
+from .._cdi import names
+from .._cdi.spec import Edits
 from .._group.config import Mount
-from . import names
 from .carry import LINKS, OTHERWISE, joined
-from .cdi_file import Edits
 
 
 @dataclass(frozen=True)

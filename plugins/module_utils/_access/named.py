@@ -8,11 +8,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
+from .._cdi.names import is_cdi_name
 from .._errors import InputError
 from .._gpu.model import EngineFacts, GpuHost
 from .case import AccessPlan, cdi_groups, elsewhere, groups_for, is_here
 from .expand import Expansion, NotExpandable, expand
-from .names import is_cdi_name
 
 
 def with_named_devices(

@@ -8,14 +8,14 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._cdi.names import is_cdi_name
+from .._cdi.resolve import engine_version, merge, newest_version, read_specs, resolve, stale
+from .._cdi.spec import CdiSpec
 from .._gpu.findings import Finding, finding
 from .._gpu.model import EngineFacts
 from .._gpu.probe import Reader
 from .carry import carried
 from .case import is_here
-from .cdi import engine_version, merge, newest_version, read_specs, resolve, stale
-from .cdi_file import CdiSpec
-from .names import is_cdi_name
 
 LISTED = ("nvidia-ctk", "cdi", "list")
 """Says the names of NVIDIA's devices one a line, where the specs themselves are not to be had (a snapshot)."""

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Looks through directories of CDI specs: what each file says, and what is wrong with it on this host.
 
-`_access/cdi.py` answers for one engine which names it resolves; here every file is judged for all engines
+`resolve.py` answers for one engine which names it resolves; here every file is judged for all engines
 together, and as it will be after a change.
 """
 
@@ -12,12 +12,12 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._access.cdi import merge, rewrite, stale
-from .._access.cdi_file import CdiSpec, parse
 from .._gpu.findings import Finding, finding
 from .._gpu.probe import Reader
 from . import kinds
 from .form import parse as read_text
+from .resolve import merge, rewrite, stale
+from .spec import CdiSpec, parse
 from .versions import number
 
 

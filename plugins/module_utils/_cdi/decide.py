@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import typing as t
 
-from .._access.cdi import rewrite
 from .._errors import FleetError
 from . import kinds
 from .check import SpecFile, owners
+from .resolve import rewrite
 
 
 def provider(files: t.Sequence[SpecFile], kind: str, devices: int) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
-from .._access.cdi import newest_version
 from .._gpu.model import EngineFacts
 from .._gpu.probe import Reader
+from .resolve import newest_version
 from .versions import text_of
 
 QUESTIONS = {"docker": ("dockerd", "--version"), "podman": ("podman", "--version")}

@@ -12,7 +12,7 @@ import json
 import re
 import typing as t
 
-from .._access import yaml_subset
+from . import yaml_subset
 from .versions import Spec
 
 NodeNumbers = t.Callable[[str], t.Optional[tuple[int, int]]]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._access import names
+from . import names
 from .versions import FORMER, VERSIONS, Spec, minimum, number
 
 HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")

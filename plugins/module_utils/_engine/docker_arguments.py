@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import typing as t
 
-from .._access.names import is_cdi_name
+from .._cdi.names import is_cdi_name
 from .._errors import EngineError
 from .._group.config import (
     STAGED,

@@ -14,7 +14,7 @@ import typing as t
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 
-from ...module_utils._access.names import is_cdi_name
+from ...module_utils._cdi.names import is_cdi_name
 from .mounts import MountError, parse_volume
 from .spec import Mark, Path
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable
 
-from ...module_utils._access.names import is_cdi_name
+from ...module_utils._cdi.names import is_cdi_name
 from . import command, mounts, ports
 from .build import normalize_build
 from .context import Context, Data, is_empty

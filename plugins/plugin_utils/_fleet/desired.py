@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 
 from ...module_utils._access.display import DisplayPlan
 from ...module_utils._access.named import named_devices
-from ...module_utils._access.names import is_cdi_name
 from ...module_utils._access.plan import AccessPlan
+from ...module_utils._cdi.names import is_cdi_name
 from ...module_utils._errors import InputError
 from ...module_utils._group.config import ContainerConfig, Mount, Port, SecretFile, Service
 from .._nearest import did_you_mean

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.carry import carried, joined
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.cdi import merge
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.cdi_file import parse
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.expand import NotExpandable, expand
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._cdi.resolve import merge
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._cdi.spec import parse
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import ReplayReader
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import Mount
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.names import is_cdi_name
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._cdi import kinds
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._cdi.names import is_cdi_name
 
 
 @pytest.mark.parametrize("kind", sorted(set(kinds.KINDS.values())))

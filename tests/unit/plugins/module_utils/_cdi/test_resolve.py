@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.cdi import (
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._cdi.resolve import (
     merge,
     newest_version,
     nodes_of,
@@ -16,7 +16,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.cdi i
     resolve,
     rewrite,
 )
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.cdi_file import CdiSpec
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._cdi.spec import CdiSpec
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.model import EngineFacts
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.snapshot import ReplayReader
 

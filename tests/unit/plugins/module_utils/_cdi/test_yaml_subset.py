@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.yaml_subset import parse
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._cdi.yaml_subset import parse
 
 # As nvidia-ctk writes it (keys sorted, sequences at the indentation of their key).
 SPEC = """---

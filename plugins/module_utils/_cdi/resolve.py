@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from .._gpu.findings import Finding, finding
 from .._gpu.model import EngineFacts
 from .._gpu.probe import Reader
-from .cdi_file import CHECKS_FEATURES, CdiSpec, Version, parse
+from .spec import CHECKS_FEATURES, CdiSpec, Version, parse
 
 VERSIONS: dict[str, tuple[tuple[Version, Version], ...]] = {
     # engine: (first engine version, highest CDI version its library reads), newest first.

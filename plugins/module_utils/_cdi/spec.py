@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from .._cdi import form, schema, versions
+from . import form, schema, versions
 
 Edits = dict[str, t.Any]
 Version = tuple[int, int]
