@@ -12,6 +12,7 @@ from .._cdi.names import is_cdi_name
 from .._errors import InputError
 from .._gpu.model import EngineFacts, GpuHost
 from .case import AccessPlan, cdi_groups, elsewhere, groups_for, is_here
+from .environment import joined_environment
 from .expand import Expansion, NotExpandable, expand
 
 
@@ -31,7 +32,7 @@ def with_named_devices(
         plan,
         devices=(*plan.devices, *resolved, *made.devices),
         mounts=(*plan.mounts, *made.mounts),
-        environment={**made.environment, **plan.environment},
+        environment=joined_environment(made.environment, plan.environment),
         group_add=tuple(dict.fromkeys((*plan.group_add, *groups))),
         missed=tuple(dict.fromkeys((*plan.missed, *made.missed))),
     )

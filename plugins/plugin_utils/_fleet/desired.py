@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ...module_utils._access.display import DisplayPlan
+from ...module_utils._access.environment import joined_environment
 from ...module_utils._access.named import named_devices
 from ...module_utils._access.plan import AccessPlan
 from ...module_utils._cdi.names import is_cdi_name
@@ -226,22 +227,9 @@ def _device(entry: Mapping[str, str]) -> str:
 def _environment(content: Mapping[str, t.Any], context: Context, links: tuple) -> dict[str, str]:
     """What the user wrote wins over the plans of GPU and display; a variable without a value is not set, as in Compose."""
     written = content.get("environment") or {}
-    result = _both(context.access.environment, context.display.environment)
+    result = joined_environment(context.access.environment, context.display.environment)
     result |= {key: str(value) for key, value in written.items() if value is not None}
     result |= {link.variable: link.url for link in links}
-    return result
-
-
-_LISTS_OF_VARIABLES = {"NVIDIA_DRIVER_CAPABILITIES": ",", "LD_LIBRARY_PATH": ":"}
-"""Variables that GPU and display both add to, with what separates their entries."""
-
-
-def _both(access: Mapping[str, str], display: Mapping[str, str]) -> dict[str, str]:
-    result = {**access, **display}
-    for key, separator in _LISTS_OF_VARIABLES.items():
-        if key in access and key in display:
-            entries = _once(access[key].split(separator), display[key].split(separator))
-            result[key] = "all" if "all" in entries else separator.join(entries)
     return result
 
 
