@@ -33,7 +33,8 @@ def lacking():
             pairs = [entry.partition(b"=") for entry in stream.read().split(b"\0") if entry]
     except OSError:
         return {}
-    return {name: value for name, _equals, value in pairs if name and name not in os.environb}
+    own = (b"PYTHON", b"LD_PRELOAD")  # What is meant for the workload's Python is not for this one.
+    return {name: value for name, _, value in pairs if name and name not in os.environb and not name.startswith(own)}
 
 
 def start_again_with(environment):
