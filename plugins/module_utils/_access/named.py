@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from .._cdi.names import is_cdi_name
+from .._cdi.names import is_cdi_name, split
 from .._errors import InputError
 from .._gpu.model import EngineFacts, GpuHost
 from .case import AccessPlan, cdi_groups, elsewhere, groups_for, is_here
@@ -44,12 +44,20 @@ def _expanded(host: GpuHost, engine: EngineFacts, names: list[str], where: str) 
             raise NotExpandable(elsewhere(engine))
         return expand(host.cdi, names)
     except NotExpandable as error:
-        known = ", ".join(engine.cdi_devices) or "none"
         raise InputError(
-            f"{engine.name} does not resolve the CDI device {names[0]}, and it cannot be carried out here: {error}",
+            f"{engine.name} does not resolve the CDI device {names[0]}, and it cannot be carried out here: "
+            + (_other_names(engine, names[0]) or str(error)),
             where,
-            f"Known to {engine.name}: {known}. Look at gpu_facts' findings for specs that cannot be used.",
+            f"Known to {engine.name}: {', '.join(engine.cdi_devices) or 'none'}. doctor.yml tells what is wrong with specs, "
+            "cdi_spec writes one; a GPU needs none where it is asked for with `gpus` or `x-gpu`.",
         ) from error
+
+
+def _other_names(engine: EngineFacts, name: str) -> str:
+    """What the spec has in place of a name that it does not have."""
+    kind = split(name)[0]
+    others = [split(other)[1] for other in engine.cdi_devices if split(other)[0] == kind]
+    return f"the spec of {kind} has no device {split(name)[1]}, only {', '.join(others)}" if others else ""
 
 
 def named_devices(devices: t.Iterable[t.Mapping[str, t.Any] | str]) -> tuple[str, ...]:

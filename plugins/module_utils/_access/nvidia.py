@@ -52,7 +52,9 @@ def wsl(case: Case) -> AccessPlan:
     # Microsoft's own form (wslg docs/Containers.md): whole directories survive a Windows driver update.
     driver = Mount(type="bind", source="/usr/lib/wsl", target="/usr/lib/wsl", read_only=True, create_host_path=False)
     environment = {"LD_LIBRARY_PATH": "/usr/lib/wsl/lib", **environment}
-    return case.explicit("no toolkit: /dev/dxg and the driver's directory", ("/dev/dxg",), (driver,), environment)
+    return case.explicit(
+        "no CDI spec that can be used: /dev/dxg and the driver's directory", ("/dev/dxg",), (driver,), environment
+    )
 
 
 def tegra(case: Case) -> AccessPlan:

@@ -96,6 +96,9 @@ def plan_access(
         if not wish.stacks:
             # A GPU that works is not passed over for a lesser one that nobody named.
             break
+    tried = {text.partition(":")[0] for text in skipped}
+    ready = [stack.name for stack in host.stacks if stack.ready and stack.name not in ("cpu", "metal", *tried)]
+    skipped += [f"ready here: {', '.join(ready)}"] if ready else []
     found = "; ".join(skipped) or "no GPU was found"
     mend = _mend(host, engine, refused)
     allow = (

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from .._gpu.findings import Finding, finding
 from .._gpu.model import EngineFacts
 from .._gpu.probe import Reader
+from .kinds import KINDS, is_ours
 from .spec import CHECKS_FEATURES, CdiSpec, Version, parse
 
 VERSIONS: dict[str, tuple[tuple[Version, Version], ...]] = {
@@ -56,14 +57,16 @@ def resolve(reader: Reader, engine: EngineFacts, read: tuple[list[CdiSpec], list
     """
     specs, findings = read or read_specs(reader, engine.cdi_dirs)
     limit = newest_version(engine)
-    good, wrong = [], []
+    usable, wrong = [], []
     for spec in specs:
         # What the daemon itself says it discovered, its library can read.
         read_by_daemon = {f"{spec.kind}={name}" for name in spec.names} & set(engine.cdi_devices)
-        problem = (None if read_by_daemon else _too_new(spec, engine, limit)) or stale(reader, spec)
-        wrong += [problem] if problem else []
-        good += [] if problem else [spec]
-    owners, conflicts = merge(good)
+        dropped = None if read_by_daemon else _too_new(spec, engine, limit)
+        wrong += [problem for problem in (dropped or stale(reader, spec),) if problem]
+        usable += [] if dropped else [spec]
+    owners, conflicts = merge(usable)
+    # An engine reads a stale spec as well: its names hide and clash with others, and fail only when they are used.
+    owners = {name: owner for name, owner in owners.items() if stale(reader, owner[0]) is None}
     if engine.cdi_devices and any(reader.directory(path) is not None for path in engine.cdi_dirs):
         # The daemon's discovery may be older than a driver update: what the files rule out is not used.
         dead = {f"{spec.kind}={name}" for spec in specs for name in spec.names} - set(owners)
@@ -141,9 +144,11 @@ def stale(reader: Reader, spec: CdiSpec) -> Finding | None:
     gone = next((path for path in spec.host_paths if not reader.exists(path)), None)
     if gone is not None:
         text = f"{spec.path} names {gone}, which is not there"
+        if not gone.startswith("/dev/"):
+            text += " (a driver update?)"
         lazy = "Make the node again: `nvidia-modprobe -u -c 0` (as root)."
         mend = lazy if _LAZY.match(gone) else rewrite(spec.path, spec.kind)
-        return finding("cdi-stale", f"{text} (a driver update?)", spec.path, gone, rewrite=mend)
+        return finding("cdi-stale", text, spec.path, gone, rewrite=mend)
     for edits in spec.all_edits:
         for entry in edits.get("deviceNodes") or ():
             path = entry.get("hostPath") or entry["path"]
@@ -197,6 +202,9 @@ def groups_of(spec: CdiSpec, name: str) -> list[int]:
 
 def rewrite(path: str, kind: str = "", limit: Version = (1, 1)) -> str:
     """The mend of a spec that has to be written again, with the tool of its vendor. limit: version it must stay below."""
+    if is_ours(path):
+        stacks = " or ".join(stack for stack, own in KINDS.items() if not kind or own == kind)
+        return f"Write it again with the module cdi_spec (`stack: {stacks}`, `directory: {path.rpartition('/')[0]}`)."
     vendor = kind.partition("/")[0] or path.rpartition("/")[2]
     if vendor.startswith("nvidia"):
         # additionalGids are what raises NVIDIA's version (nvidia-container-toolkit 1860).

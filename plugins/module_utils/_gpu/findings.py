@@ -36,6 +36,10 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "driver-library-mismatch": (ERROR, "Reboot, so that the kernel module of the new driver is loaded."),
     "library-missing": (ERROR, "Install the driver's user-space libraries (libnvidia-ml1 and libcuda1 on Debian)."),
+    "wsl-driver-silent": (
+        ERROR,
+        "Run /usr/lib/wsl/lib/nvidia-smi by hand; update the Windows driver, then `wsl --shutdown`. Install no Linux driver.",
+    ),
     "gpu-lost": (
         ERROR,
         "Reboot; if it happens again, look for «Xid» in dmesg and check power and seating of the card.",
@@ -153,7 +157,7 @@ CODES: dict[str, tuple[str, str]] = {
         INFO,
         "Use the vendor's own stack (nvidia-wsl, rocm-wsl); dzn, Vulkan over Direct3D 12, is not conformant.",
     ),
-    "npu-found": (INFO, "A container gets it with `capabilities: [npu]`; it counts as no GPU."),
+    "npu-found": (INFO, "A container gets it with `capabilities: [gpu, npu]`; it counts as no GPU."),
     "videocore-legacy-driver": (
         ERROR,
         "Put `dtoverlay=vc4-kms-v3d` into /boot/firmware/config.txt (before Debian 12: /boot/config.txt) and reboot.",

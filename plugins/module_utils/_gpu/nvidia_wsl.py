@@ -57,9 +57,9 @@ def _told(reader: Reader) -> bool:
 def _asked(view: HostView, dxg: DeviceNode) -> Detected:
     answer = ask(view.reader, NAME, SMI)
     if answer is None:
-        text = f"Neither nvidia-smi nor NVML is in {LIBRARIES}"
+        text = f"Neither nvidia-smi nor NVML of {LIBRARIES} answers"
         evidence = f"no answer of {SMI[0]} or libnvidia-ml.so.1"
-        found = finding("library-missing", text, LIBRARIES, evidence=evidence)
+        found = finding("wsl-driver-silent", text, LIBRARIES, evidence=evidence)
         return Detected(_no(found), (found, *_warnings(view)))
     if answer.problem:
         problems = _problems(answer, dxg)

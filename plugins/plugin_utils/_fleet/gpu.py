@@ -45,6 +45,7 @@ def plan_gpu(placement: Placement, service: str, facts: GpuHost, taken: Mapping[
     engine = facts.engines.get(placement.host.engine) or EngineFacts(name=placement.host.engine)
     content = placement.services[service]
     _check_requests(content, where)
+    _check_runtime(content, engine, where)
     plan = access.plan_access(facts, engine, wish, where, taken) if wish is not None else NO_GPU
     wanted = named.named_devices(content.get("devices") or ())
     if not wanted:
@@ -55,6 +56,12 @@ def plan_gpu(placement: Placement, service: str, facts: GpuHost, taken: Mapping[
 def _check_requests(content: Mapping[str, t.Any], where: str) -> None:
     """Requests for devices that are no GPU: nothing here answers them, and silence would look like an answer."""
     resources = (content.get("deploy") or {}).get("resources") or {}
+    if (resources.get("reservations") or {}).get("generic_resources"):
+        raise InputError(
+            "generic_resources are Docker Swarm's, nothing answers them here",
+            f"{where}.deploy.resources.reservations.generic_resources",
+            "Ask for a GPU with `devices: [{capabilities: [gpu], count: 1}]` beside it.",
+        )
     for request in (resources.get("reservations") or {}).get("devices") or ():
         capabilities = request.get("capabilities") or ()
         if "gpu" not in capabilities:
@@ -63,6 +70,19 @@ def _check_requests(content: Mapping[str, t.Any], where: str) -> None:
                 f"{where}.deploy.resources.reservations.devices",
                 "Add gpu to its capabilities (npu beside it gives the NPUs, too), or take the request out.",
             )
+
+
+def _check_runtime(content: Mapping[str, t.Any], engine: EngineFacts, where: str) -> None:
+    """``runtime: nvidia`` is how GPUs were asked for once; an engine without that runtime fails in mid-run."""
+    runtime = content.get("runtime") or ""
+    lacking = runtime == "nvidia" if engine.name == "podman" else engine.ready and runtime not in engine.runtimes
+    if runtime and lacking:
+        known = ", ".join(engine.runtimes) or "none"
+        raise InputError(
+            f"{engine.name} has no runtime called {runtime} here (it has {known})",
+            f"{where}.runtime",
+            "For a GPU take it out and write `gpus: all` or `x-gpu`: how the GPU is given is then planned.",
+        )
 
 
 def replaced_library_path(plan: access.AccessPlan, content: Mapping[str, t.Any]) -> str:

@@ -10,7 +10,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.named
 )
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.plan import AccessPlan
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.model import GpuHost
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.model import EngineFacts, GpuHost
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import GpuRequest
 
 from .examples import docker, podman
@@ -73,3 +73,9 @@ def test_names_among_devices():
         "1.com/gpu=0",
     ]
     assert named_devices(devices) == ("nvidia.com/gpu=0:1", "a.b/c.d=e")
+
+
+def test_a_name_that_a_good_spec_does_not_have_is_told_beside_those_that_it_has():
+    engine = EngineFacts("podman", True, True, version="5.4.2", cdi_devices=("nvidia.com/gpu=all",))
+    with pytest.raises(InputError, match="the spec of nvidia.com/gpu has no device 1, only all"):
+        with_named_devices(AccessPlan(GpuRequest()), GpuHost("linux"), engine, ["nvidia.com/gpu=1"])

@@ -214,6 +214,11 @@ def test_a_gpu_that_works_is_not_passed_over_for_a_lesser_one_unasked(wish, stac
         plan_access(HYBRID, podman(), wish)
 
 
+def test_a_refusal_names_what_is_ready():
+    with pytest.raises(InputError, match="nvidia-wsl: not on this host; ready here: nvidia, intel"):
+        plan_access(HYBRID, podman(), GpuWish(stacks=("nvidia-wsl",)))
+
+
 def test_a_driver_that_does_not_exist_is_an_error():
     with pytest.raises(InputError, match="no GPU driver is called nvidea.*Known are amd, cdi, intel, nvidia, "):
         plan_access(HYBRID, podman(), GpuWish(driver="nvidea"))

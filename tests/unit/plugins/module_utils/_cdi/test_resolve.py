@@ -87,6 +87,25 @@ def test_a_spec_whose_files_are_gone_is_not_used():
     assert run(files, directories={"/usr/lib/wsl/drivers": ["old"]}) == (["all"], [])
 
 
+@pytest.mark.parametrize(
+    ("good", "stale", "codes"),
+    [
+        ("/etc/cdi/a.json", "/etc/cdi/b.json", ["cdi-stale", "cdi-conflict"]),
+        ("/etc/cdi/a.json", "/var/run/cdi/b.json", ["cdi-stale", "cdi-shadowed"]),
+    ],
+)
+def test_a_stale_spec_is_read_by_engines_all_the_same(good, stale, codes):
+    """It clashes with another of its directory and hides one of an earlier directory (Podman 4.3: «unresolvable»)."""
+    directories = {"/usr/lib": ["libthere.so"]}
+    files = {good: spec("0", mounts=("/usr/lib/libthere.so",)), stale: spec("0", "1", mounts=("/usr/lib/libgone.so",))}
+    assert run(files, directories=directories) == ([], codes)
+
+
+def test_our_own_spec_is_written_again_by_our_own_module():
+    mend = rewrite("/etc/cdi/gpu-fleet-intel.com-gpu.json", "intel.com/gpu")
+    assert mend == "Write it again with the module cdi_spec (`stack: intel`, `directory: /etc/cdi`)."
+
+
 def test_a_hook_that_is_not_installed_any_more_stops_containers_as_well():
     """Podman 4.3 was tried: «OCI runtime attempted to invoke a command that was not found»."""
     files = {"/etc/cdi/a.json": spec("all", hooks=("/usr/bin/nvidia-cdi-hook",))}

@@ -107,3 +107,12 @@ def test_nvml_is_trusted_more_than_nvidia_smi(state):
 def test_a_gpu_that_uses_the_machines_memory(text, total, free):
     reader = ReplayReader({"snapshot": 1, "files": {"/proc/meminfo": text}})
     assert unified_memory(reader) == {"memory_bytes": total, "memory_free_bytes": free, "integrated": True}
+
+
+def test_a_silent_driver_under_wsl2_is_no_reason_for_a_linux_driver():
+    reader = ReplayReader(
+        {"snapshot": 1, "directories": {"/dev": ["dxg"], "/usr/lib/wsl/lib": ["libcuda.so.1", "nvidia-smi"]}}
+    )
+    found = next(entry for entry in describe(reader).findings if entry.level == "error")
+    assert found.code == "wsl-driver-silent"
+    assert "apt" not in found.mend and "Install no Linux driver" in found.mend

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.model import GpuHost, Stack
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.model import EngineFacts, GpuHost, Stack
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import Mount
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose.spec import GpuWish
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet import desired, gpu, vram
@@ -117,3 +117,30 @@ def test_one_gpu_of_two_stacks_is_one_budget():
     claim = vram.Claim("mainpc", "core", "web", 5 * GIB, (UUID,), "here")
     (budget,) = vram.budgets([host("mainpc")], {"mainpc": facts}, [claim])
     assert (budget.uuid, budget.total, budget.foreign, budget.planned) == (UUID, 24 * GIB, 0, 5 * GIB)
+
+
+@pytest.mark.parametrize(
+    ("engine", "runtimes", "runtime", "refused"),
+    [
+        ("podman", ("crun",), "nvidia", "podman has no runtime called nvidia here"),
+        ("podman", ("crun",), "runc", ""),
+        ("docker", ("nvidia", "runc"), "nvidia", ""),
+        ("docker", ("runc",), "nvidia", "docker has no runtime called nvidia here .it has runc"),
+        ("docker", ("nvidia", "runc"), "nvdia", "docker has no runtime called nvdia here"),
+    ],
+)
+def test_a_runtime_that_the_engine_does_not_have_is_refused_before_anything_is_changed(
+    engine, runtimes, runtime, refused
+):
+    facts = EngineFacts(engine, True, True, runtimes=runtimes)
+    if not refused:
+        gpu._check_runtime({"runtime": runtime}, facts, "services.web")
+        return
+    with pytest.raises(InputError, match=rf"services\.web\.runtime: {refused}.*gpus: all"):
+        gpu._check_runtime({"runtime": runtime}, facts, "services.web")
+
+
+def test_requests_of_swarm_are_not_dropped_in_silence():
+    reservations = {"generic_resources": [{"discrete_resource_spec": {"kind": "gpu", "value": 2}}]}
+    with pytest.raises(InputError, match="generic_resources are Docker Swarm's"):
+        made(FACTS, deploy={"resources": {"reservations": reservations}})
