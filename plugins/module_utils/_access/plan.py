@@ -68,45 +68,51 @@ def plan_access(
     will do, or when an id or a capability does not exist.
     """
     check_capabilities(wish, where)
-    skipped: list[str] = []
+    skipped: dict[str, str] = {}
     refused = False
-    for name in tuple(wish.stacks) or _unnamed(host, getattr(wish, "driver", ""), where):
+    for name in tuple(wish.stacks) or _unnamed(host, wish.driver, where):
         if name == "cpu":
             case = Case(host, engine, Stack("cpu", True, ""), (), wish, where)
             return with_permissions(with_npus(_cpu(skipped), case), case) if NPU in wish.capabilities else _cpu(skipped)
         stack = host.stack(name)
         if stack is None or not stack.ready:
-            skipped.append(f"{name}: {stack.reason if stack else 'not on this host'}")
+            skipped[name] = stack.reason if stack else "not on this host"
             continue
         try:
             plan = plan_stack(host, engine, stack, wish, where, taken)
         except TooFew as error:
-            skipped.append(f"{name}: {error.message}")
+            skipped[name] = error.message
             continue
         except NoSuchGpu as error:
             # A typing error is an error; the name of another stack's GPU is a reason to go on to that stack.
             if not any(error.wanted in names_of(device) for device in host.devices):
                 raise
-            skipped.append(f"{name}: {error.message}")
+            skipped[name] = error.message
             continue
         if plan.gpu.mode != "none":
             return plan
-        skipped.append(f"{name}: {plan.gpu.reason}")
+        skipped[name] = plan.gpu.reason
         refused = True
         if not wish.stacks:
             # A GPU that works is not passed over for a lesser one that nobody named.
             break
-    tried = {text.partition(":")[0] for text in skipped}
-    ready = [stack.name for stack in host.stacks if stack.ready and stack.name not in ("cpu", "metal", *tried)]
-    skipped += [f"ready here: {', '.join(ready)}"] if ready else []
-    found = "; ".join(skipped) or "no GPU was found"
+    raise _refusal(host, engine, wish, where, skipped, refused)
+
+
+def _refusal(
+    host: GpuHost, engine: EngineFacts, wish: t.Any, where: str, skipped: dict[str, str], refused: bool
+) -> InputError:
+    """No stack will do. skipped: why, by stack. refused: a GPU works, and the engine is what cannot give it."""
+    ready = [stack.name for stack in host.stacks if stack.ready and stack.name not in ("cpu", "metal", *skipped)]
+    others = {"ready here": ", ".join(ready)} if ready else {}
+    found = _reasons({**skipped, **others}) or "no GPU was found"
     mend = _mend(host, engine, refused)
     allow = (
         "add cpu to x-gpu.stacks to allow the CPU."
         if wish.stacks or not refused
         else "name in x-gpu.stacks what else will do."
     )
-    raise InputError(
+    return InputError(
         f"a GPU is wanted and none can be used ({found})",
         where,
         f"{mend} Or {allow}" if mend else allow[0].upper() + allow[1:],
@@ -149,7 +155,7 @@ def plan_stack(
     Raises TooFew where the stack's GPUs do not satisfy the wish, InputError for an unknown id.
     """
     if stack.name == "cpu":
-        return _cpu([])
+        return _cpu({})
     planner = _PLANNERS.get(stack.name)
     if planner is None:
         return AccessPlan(GpuRequest(stack=stack.name, reason="this release cannot give it to containers"))
@@ -177,6 +183,10 @@ def declared_on(host: GpuHost) -> dict[str, int]:
     return total
 
 
-def _cpu(skipped: list[str]) -> AccessPlan:
-    reason = "; ".join(skipped) or "cpu was asked for"
+def _reasons(skipped: dict[str, str]) -> str:
+    return "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
+
+
+def _cpu(skipped: dict[str, str]) -> AccessPlan:
+    reason = _reasons(skipped) or "cpu was asked for"
     return AccessPlan(GpuRequest(stack="cpu", mode="none", reason=reason), cpu_fallback=bool(skipped))

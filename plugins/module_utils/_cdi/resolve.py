@@ -57,16 +57,19 @@ def resolve(reader: Reader, engine: EngineFacts, read: tuple[list[CdiSpec], list
     """
     specs, findings = read or read_specs(reader, engine.cdi_dirs)
     limit = newest_version(engine)
-    usable, wrong = [], []
+    usable, wrong, outdated = [], [], set()
     for spec in specs:
         # What the daemon itself says it discovered, its library can read.
         read_by_daemon = {f"{spec.kind}={name}" for name in spec.names} & set(engine.cdi_devices)
         dropped = None if read_by_daemon else _too_new(spec, engine, limit)
-        wrong += [problem for problem in (dropped or stale(reader, spec),) if problem]
-        usable += [] if dropped else [spec]
+        problem = dropped or stale(reader, spec)
+        wrong += [problem] if problem else []
+        if not dropped:
+            usable.append(spec)
+            outdated |= {spec.path} if problem else set()
     owners, conflicts = merge(usable)
     # An engine reads a stale spec as well: its names hide and clash with others, and fail only when they are used.
-    owners = {name: owner for name, owner in owners.items() if stale(reader, owner[0]) is None}
+    owners = {name: owner for name, owner in owners.items() if owner[0].path not in outdated}
     if engine.cdi_devices and any(reader.directory(path) is not None for path in engine.cdi_dirs):
         # The daemon's discovery may be older than a driver update: what the files rule out is not used.
         dead = {f"{spec.kind}={name}" for spec in specs for name in spec.names} - set(owners)

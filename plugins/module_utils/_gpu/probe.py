@@ -137,31 +137,10 @@ class HostReader:
             return None
 
     def node(self, path: str) -> Node | None:
-        try:
-            found = os.stat(path)
-        except OSError:
-            return None
-        if stat.S_ISCHR(found.st_mode):
-            kind = "char"
-        elif stat.S_ISBLK(found.st_mode):
-            kind = "block"
-        else:
-            return None
-        mode = f"{stat.S_IMODE(found.st_mode):04o}"
-        return Node(kind, os.major(found.st_rdev), os.minor(found.st_rdev), mode, found.st_uid, found.st_gid)
+        return _looked_up(path, {stat.S_IFCHR: "char", stat.S_IFBLK: "block"})
 
     def entry(self, path: str) -> Node | None:
-        try:
-            found = os.stat(path)
-        except OSError:
-            return None
-        if stat.S_ISSOCK(found.st_mode):
-            kind = "socket"
-        elif stat.S_ISREG(found.st_mode):
-            kind = "file"
-        else:
-            return None
-        return Node(kind, None, None, f"{stat.S_IMODE(found.st_mode):04o}", found.st_uid, found.st_gid)
+        return _looked_up(path, {stat.S_IFSOCK: "socket", stat.S_IFREG: "file"})
 
     def link(self, path: str) -> str | None:
         try:
@@ -228,6 +207,20 @@ class HostReader:
         from .docker_api import declared
 
         return declared(url)
+
+
+def _looked_up(path: str, kinds: dict[int, str]) -> Node | None:
+    """What lies there, links followed; None for what is none of `kinds` (file type → its name). Only devices have numbers."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    kind = kinds.get(stat.S_IFMT(found.st_mode))
+    if kind is None:
+        return None
+    device = kind in ("char", "block")
+    numbers = (os.major(found.st_rdev), os.minor(found.st_rdev)) if device else (None, None)
+    return Node(kind, *numbers, f"{stat.S_IMODE(found.st_mode):04o}", found.st_uid, found.st_gid)
 
 
 def find_program(name: str) -> str | None:
