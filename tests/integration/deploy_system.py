@@ -166,6 +166,22 @@ class System:
         return "\0".join(f"{path}\0{path.read_bytes()!r}" for path in files)
 
 
+class OneGroup(System):
+    """The inventory cut down to one host with one group, whose file a test writes."""
+
+    group_name: str
+
+    def restore(self) -> None:
+        shutil.rmtree(self.inventory / "groups", ignore_errors=True)
+        (self.inventory / "groups").mkdir()
+        (self.inventory / "hosts.yml").write_text("all: {hosts: {mainpc: }}\n")
+        (self.inventory / "host_vars/pc2.yml").unlink(missing_ok=True)
+        (self.inventory / "group_vars/all/verify.yml").unlink(missing_ok=True)
+        (self.inventory / "host_vars/mainpc.yml").write_text(
+            f"container_link_address: 10.77.1.1\ncontainer_groups: [{self.group_name}]\n"
+        )
+
+
 def _replace(path: pathlib.Path, before: str, after: str) -> None:
     text = path.read_text()
     assert text.count(before) == 1, f"{before!r} is {text.count(before)} times in {path}"

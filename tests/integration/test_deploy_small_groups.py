@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import shutil
 import subprocess
 import time
 
@@ -12,7 +11,7 @@ import pytest
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine
 
 from .conftest import IMAGE
-from .deploy_system import System, cli, containers
+from .deploy_system import OneGroup, cli, containers
 
 NAME = "one-it-1"
 STAYS = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
@@ -20,18 +19,10 @@ LOOPS = "sleep 0.2; exit 3"
 RUNS = 3
 
 
-class One(System):
-    """The inventory cut down to one host with one group of one service."""
+class One(OneGroup):
+    """One group of one service."""
 
-    def restore(self) -> None:
-        shutil.rmtree(self.inventory / "groups", ignore_errors=True)
-        (self.inventory / "groups").mkdir()
-        (self.inventory / "hosts.yml").write_text("all: {hosts: {mainpc: }}\n")
-        (self.inventory / "host_vars/pc2.yml").unlink(missing_ok=True)
-        (self.inventory / "group_vars/all/verify.yml").unlink(missing_ok=True)
-        (self.inventory / "host_vars/mainpc.yml").write_text(
-            "container_link_address: 10.77.1.1\ncontainer_groups: [one]\n"
-        )
+    group_name = "one"
 
     def service(self, script: str, port: int | None = None) -> None:
         """What the one service is."""

@@ -22,7 +22,7 @@ import pytest
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import xauthority
 
 from .conftest import VULKAN_IMAGE
-from .deploy_system import System, cli, containers, inspected, touched
+from .deploy_system import OneGroup, cli, containers, inspected, touched
 
 SOCKETS = pathlib.Path("/tmp/.X11-unix")
 NUMBER = "91"
@@ -61,18 +61,10 @@ services:
 """
 
 
-class Screen(System):
-    """One host that runs one group."""
+class Screen(OneGroup):
+    """One group that draws."""
 
-    def restore(self) -> None:
-        shutil.rmtree(self.inventory / "groups", ignore_errors=True)
-        (self.inventory / "groups").mkdir()
-        (self.inventory / "hosts.yml").write_text("all: {hosts: {mainpc: }}\n")
-        (self.inventory / "host_vars/pc2.yml").unlink(missing_ok=True)
-        (self.inventory / "group_vars/all/verify.yml").unlink(missing_ok=True)
-        (self.inventory / "host_vars/mainpc.yml").write_text(
-            "container_link_address: 10.77.1.1\ncontainer_groups: [screen]\n"
-        )
+    group_name = "screen"
 
     def group(self, text: str) -> None:
         (self.inventory / "groups/screen.yml").write_text(text)
