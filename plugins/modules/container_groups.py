@@ -26,8 +26,8 @@ options:
   plan:
     description:
       - This host's part of what M(gpu_fleet.containers.fleet_plan) returned, for example C(fleet.hosts[inventory_hostname]).
-      - It stands for O(engine), O(engine_url), O(groups), O(images), O(adopt) and O(state_dir). O(secrets) are filled from the
-        variable C(container_secrets) and the controller's files, as the plan says.
+      - It stands for O(engine), O(engine_url), O(groups), O(images), O(adopt), O(state_dir), O(supervisor) and
+        O(boot_wait). O(secrets) are filled from the variable C(container_secrets) and the controller's files, as the plan says.
     type: dict
   asked:
     description:
@@ -86,6 +86,19 @@ options:
       - Directory on the host for staged files, secrets and the lock.
     type: path
     default: /var/lib/gpu-fleet
+  supervisor:
+    description:
+      - Who keeps the containers up. V(engine) does it by its own restart policies, and starts everything at once at boot.
+      - With V(systemd) units of this host start the groups at boot in the order of the plan, each when what it needs is
+        healthy. With Podman (5.0 or newer) every container is a Quadlet unit; with Docker every group is one unit.
+    type: str
+    choices: [engine, systemd]
+    default: engine
+  boot_wait:
+    description:
+      - How many seconds a group waits at boot for what it needs on other hosts, before it is started without them.
+    type: float
+    default: 300
   files_archive:
     description:
       - Tar file on the host with staged content that RV(missing_files) named. The action plugin sends it.
@@ -276,6 +289,8 @@ _ARGUMENTS = {
     "remove_volumes": {"type": "bool", "default": False},
     "adopt": {"type": "bool", "default": False},
     "state_dir": {"type": "path", "default": "/var/lib/gpu-fleet"},
+    "supervisor": {"type": "str", "choices": ["engine", "systemd"], "default": "engine"},
+    "boot_wait": {"type": "float", "default": 300.0},
     "files_archive": {"type": "path"},
     "events": {"type": "path"},
     **ENGINE,
@@ -293,6 +308,8 @@ def _present(module: AnsibleModule, events: Events) -> dict[str, t.Any]:
         secrets=params["secrets"],
         adopt=params["adopt"],
         state_dir=params["state_dir"],
+        supervisor=params["supervisor"],
+        boot_wait=params["boot_wait"],
         files_archive=params["files_archive"] or "",
         local=params["engine_url"].partition("://")[0] in ("", "unix"),
         check=module.check_mode,

@@ -75,7 +75,7 @@ hosts:
   description:
     - For each host of the play its part of the plan, as M(gpu_fleet.containers.container_groups) takes it in
       O(gpu_fleet.containers.container_groups#module:plan).
-    - C(engine), C(engine_url), C(adopt) and C(state_dir) are the host's variables.
+    - C(engine), C(engine_url), C(adopt), C(state_dir), C(supervisor) and C(boot_wait) are the host's variables.
     - C(groups) is what it must run, C(images) what must be built or pulled, C(files) the controller's content that
       mounts need, by hash, and C(secrets) where each secret's value comes from.
     - C(selected) names the groups that may be changed, C(gpu) says what each service gets of the GPU, and C(needs_hosts)

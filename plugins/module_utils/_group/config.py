@@ -205,6 +205,8 @@ class ContainerConfig:
     log_driver: str = ""
     log_options: dict[str, str] = field(default_factory=dict)
     gpu: GpuRequest | None = None
+    supervisor: str = ""
+    """``systemd``: a Quadlet unit keeps it up (Podman only); empty: the engine does."""
 
 
 @dataclass(frozen=True)
@@ -269,6 +271,18 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Await:
+    """An address on another host that a group of this one links to or needs."""
+
+    url: str
+    """As in `Link.url`: ``tcp://10.77.2.1:7140``."""
+    to: str
+    """group/service:port, for messages."""
+    host: str
+    """Inventory host that publishes it."""
+
+
+@dataclass(frozen=True)
 class Service:
     name: str
     config: ContainerConfig
@@ -295,6 +309,8 @@ class Group:
     volumes: tuple[VolumeConfig, ...] = ()
     needs: tuple[str, ...] = ()
     """Groups on the same host that must be healthy first (other hosts' are ordered by the fleet plan)."""
+    awaits: tuple[Await, ...] = ()
+    """What other hosts must answer before this group starts at boot; only for the supervisor systemd."""
     timeout: float = 120.0
     """Seconds this group may take to become healthy."""
     working_dir: str = ""
@@ -340,6 +356,7 @@ _NESTED: dict[tuple[type, str], type] = {
     (Group, "services"): Service,
     (Group, "networks"): NetworkConfig,
     (Group, "volumes"): VolumeConfig,
+    (Group, "awaits"): Await,
 }
 
 T = t.TypeVar("T")

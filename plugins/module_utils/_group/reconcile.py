@@ -50,6 +50,10 @@ class Request:
     secrets: t.Mapping[str, str | bytes] = field(default_factory=dict, repr=False)
     adopt: bool = False
     state_dir: str = "/var/lib/gpu-fleet"
+    supervisor: str = "engine"
+    """engine, or systemd: units on this host start the groups at boot, in plan order."""
+    boot_wait: float = 300.0
+    """Seconds that a group waits at boot for what it needs on other hosts."""
     files_archive: str = ""
     local: bool = True
     """The engine runs on the machine this runs on, so ports and paths can be looked at."""

@@ -14,9 +14,14 @@ from urllib.parse import urlsplit
 from ...module_utils._errors import InputError
 from .._nearest import did_you_mean
 from .errors import Errors
-from .units import size
+from .units import seconds, size
 
 ENGINES = ("docker", "podman")
+
+SUPERVISORS = ("engine", "systemd")
+
+BOOT_WAIT = 300.0
+"""Seconds that a group waits at boot for the other hosts it needs."""
 
 STATE_DIR = "/var/lib/gpu-fleet"
 
@@ -31,6 +36,8 @@ VARIABLES = (
     "container_profiles",
     "container_adopt",
     "container_state_dir",
+    "container_supervisor",
+    "container_boot_wait",
     "gpu_reserve",
     "ansible_connection",
     "ansible_host",
@@ -82,6 +89,9 @@ class Host:
     gpu_reserve: int = 0
     adopt: bool = False
     state_dir: str = STATE_DIR
+    supervisor: str = "engine"
+    """Who keeps containers up, and starts them at boot: the engine by its own restart policies, or systemd in plan order."""
+    boot_wait: float = BOOT_WAIT
     inside: bool = True
     """Inside the limit: may be changed, and must have facts."""
     shared: bool = False
@@ -104,6 +114,11 @@ def _read_host(name: str, values: Mapping[str, t.Any], inside: bool) -> Host:
     engine = _text(name, values, "container_engine") or "podman"
     if engine not in ENGINES:
         raise InputError(f"unknown engine {engine!r}", f"{name}: container_engine", did_you_mean(engine, ENGINES))
+    supervisor = _text(name, values, "container_supervisor") or "engine"
+    if supervisor not in SUPERVISORS:
+        raise InputError(
+            f"unknown supervisor {supervisor!r}", f"{name}: container_supervisor", did_you_mean(supervisor, SUPERVISORS)
+        )
     url = _text(name, values, "container_engine_url")
     groups_dir = _text(name, values, "container_groups_dir")
     if not groups_dir:
@@ -122,6 +137,8 @@ def _read_host(name: str, values: Mapping[str, t.Any], inside: bool) -> Host:
         gpu_reserve=size(values.get("gpu_reserve") or 0, f"{name}: gpu_reserve"),
         adopt=_flag(name, values, "container_adopt"),
         state_dir=_text(name, values, "container_state_dir") or STATE_DIR,
+        supervisor=supervisor,
+        boot_wait=seconds(values.get("container_boot_wait") or BOOT_WAIT, f"{name}: container_boot_wait"),
         inside=inside,
     )
 
