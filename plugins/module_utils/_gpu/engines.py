@@ -27,6 +27,7 @@ CDI_BEHIND_DOCKER = (5, 4)
 NO_JSON = "it answered something that is not JSON"
 NO_INTEGRATION = "could not be found in this WSL 2 distro"
 """What the stand-in says that Docker Desktop puts in the place of its program."""
+NOT_INTEGRATED = "Docker Desktop is not switched on for this distribution"
 NOT_ASKED, UNREACHABLE = 95, 111
 """Exit statuses of `docker_api.py`, repeated here so that it is imported only where Docker is asked."""
 
@@ -136,7 +137,7 @@ def _parsed(
         return facts, _code_of(facts.reason) or "engine-not-running"
     text = result.stdout + result.stderr
     if NO_INTEGRATION in text:
-        return EngineFacts(name, reason="Docker Desktop is not switched on for this distribution"), ""
+        return EngineFacts(name, reason=NOT_INTEGRATED), ""
     if result.rc == 0:
         return EngineFacts(name, installed=True, reason=NO_JSON), "engine-failed"
     reason = _last_line(result.stderr) or _last_line(result.stdout) or f"failed with status {result.rc}"
