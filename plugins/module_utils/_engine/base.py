@@ -103,11 +103,19 @@ class Engine(t.Protocol):
 
     def remove_volume(self, name: str) -> None: ...
 
-    def create_container(self, config: ContainerConfig, labels: dict[str, str], bind_sources: dict[str, str]) -> str:
+    def create_container(
+        self,
+        config: ContainerConfig,
+        labels: dict[str, str],
+        bind_sources: dict[str, str],
+        parcels: dict[str, bytes] | None = None,
+    ) -> str:
         """Create (not start) and return the id.
 
         labels: all labels, the user's included. bind_sources maps each ``staged:…``
         and secret source of the config to its path on the host.
+        parcels: in place of bind_sources, the content itself (`delivery.Parcels`), for an engine that sees none of our
+        files. Only Docker's adapter takes them: only it is reached from elsewhere.
         A GPU request that this engine would drop silently raises EngineError.
         """
 

@@ -11,18 +11,18 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
-import os
-import shutil
 import threading
 import time
 import typing as t
 
 from .._errors import EngineError
 from .._group.config import ContainerConfig, NetworkConfig, VolumeConfig
+from . import delivery
 from . import docker_arguments as arguments_of
 from . import docker_parse as parse
-from .base import PREPARE, Health, Observed, ObservedContainer
-from .docker_url import default_socket, default_url
+from .base import Health, Observed, ObservedContainer
+from .docker_connect import connect
+from .docker_url import Tls
 from .reference import parse_reference
 
 try:
@@ -32,7 +32,6 @@ try:
 except ImportError:
     docker = None
 
-_SECONDS = 120
 _NOT_FOUND = 404
 
 
@@ -41,29 +40,12 @@ class DockerEngine:
 
     name = "docker"
 
-    def __init__(self, url: str = "") -> None:
+    def __init__(self, url: str = "", tls: Tls | None = None) -> None:
         """Connects. Raises EngineError naming the URL tried and what to do."""
-        if docker is None:
-            raise EngineError(
-                "the Docker SDK for Python is missing in Ansible's Python on this host",
-                mend="Install it: pip install docker (or the package python3-docker).",
-            )
-        self._url = url or default_url()
-        ssh = self._url.startswith("ssh://")
-        try:
-            # ssh:// by the OpenSSH client, so that ~/.ssh/config counts; every pooled connection is an ssh process.
-            self._client = docker.APIClient(
-                base_url=self._url,
-                version="auto",
-                timeout=_SECONDS,
-                use_ssh_client=ssh,
-                max_pool_size=4 if ssh else 32,
-            )
-            said = self._client.version()
-        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
-            raise connect_error(self._url, str(error)) from error
-        self.version = said.get("Version", "")
-        self._podman = parse.podman_version(said)
+        connected = connect(url, tls)
+        self._client, self._broken = connected.client, connected.error
+        self.version = connected.said.get("Version", "")
+        self._podman = parse.podman_version(connected.said)
         self._api = parse.api_version(self._client.api_version)
 
     @contextlib.contextmanager
@@ -74,7 +56,7 @@ class DockerEngine:
         except docker.errors.APIError as error:
             raise EngineError(f"docker: {_words(error)}", path=path) from error
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
-            raise connect_error(self._url, str(error), path) from error
+            raise self._broken(str(error), path) from error
 
     def _gone(self, error: t.Any) -> bool:
         return getattr(error.response, "status_code", None) == _NOT_FOUND
@@ -152,7 +134,18 @@ class DockerEngine:
 
     # -- containers
 
-    def create_container(self, config: ContainerConfig, labels: dict[str, str], bind_sources: dict[str, str]) -> str:
+    def create_container(
+        self,
+        config: ContainerConfig,
+        labels: dict[str, str],
+        bind_sources: dict[str, str],
+        parcels: delivery.Parcels | None = None,
+    ) -> str:
+        uploads: list[tuple[str, bytes]] = []
+        if parcels is not None:
+            directories = {source for source in delivery.sources(config) if delivery.is_directory(parcels[source])}
+            delivered = delivery.deliver(config, directories)
+            config, uploads = delivered.config, delivery.uploads(delivered, parcels)
         body = arguments_of.create_container(config, labels, bind_sources, self._api, self._podman)
         with self._asking(f"container {config.name}"):
             # Not create_container_from_config: python3-docker of Debian 12 (5.0.3) knows no platform there.
@@ -165,10 +158,24 @@ class DockerEngine:
                         self._client._url("/networks/{0}/connect", attachment.network), data=request
                     )
                     self._client._raise_for_status(response)
+                for folder, archive in uploads:
+                    self._client.put_archive(made["Id"], folder, archive)
             except docker.errors.APIError:
                 self._client.remove_container(made["Id"], v=True, force=True)
                 raise
         return made["Id"]
+
+    def contents(self, name: str, config: ContainerConfig) -> delivery.Parcels:
+        """What was put into a container when it was made, as far as it is still there: for making it once more."""
+        found: delivery.Parcels = {}
+        with self._asking(f"container {name}"):
+            for source, target in delivery.sources(config).items():
+                try:
+                    stream, _stat = self._client.get_archive(name, target)
+                except docker.errors.NotFound:
+                    continue
+                found[source] = b"".join(stream)
+        return found
 
     def start_container(self, name: str) -> None:
         with self._asking(f"container {name}"):
@@ -292,19 +299,6 @@ class DockerEngine:
 
     def remove_image(self, reference: str) -> None:
         self._remove(f"image {reference}", lambda: self._client.remove_image(reference))
-
-
-def connect_error(url: str, words: str, path: str = "") -> EngineError:
-    """What to say when the daemon does not answer, out of the SDK's nested message."""
-    if "Permission denied" in words:
-        mend = "Let the user who connects be in the group docker, or connect as root (become: true)."
-    elif url == default_url() and shutil.which("dockerd") is None and not os.path.exists(default_socket()):
-        return EngineError("Docker is not installed on this host", path=path, mend=PREPARE)
-    elif url.startswith("ssh://"):
-        mend = f"Check that «ssh {url[len('ssh://') :]} docker version» works without a question."
-    else:
-        mend = "Is the daemon running? systemctl start docker."
-    return EngineError(f"Docker does not answer at {url}: {words}", path=path, mend=mend)
 
 
 def _words(error: t.Any) -> str:

@@ -14,13 +14,14 @@ import shutil
 
 from .._errors import EngineError
 from .base import Engine
-from .docker_url import default_socket
+from .docker_url import Tls, default_socket
 
 
-def open_engine(name: str, url: str = "") -> Engine:
+def open_engine(name: str, url: str = "", tls: Tls | None = None) -> Engine:
     """The adapter for ``podman`` or ``docker``.
 
     url: where Docker answers (``unix://``, ``tcp://``, ``ssh://``); empty is its default socket.
+    tls: for ``tcp://``.
     Raises EngineError with a mend when the engine is not installed or does not answer.
     """
     if name == "podman":
@@ -36,7 +37,7 @@ def open_engine(name: str, url: str = "") -> Engine:
     if name == "docker":
         from .docker import DockerEngine
 
-        return DockerEngine(url)
+        return DockerEngine(url, tls)
     raise EngineError(f"unknown engine {name!r}", path="container_engine", mend="Use podman or docker.")
 
 

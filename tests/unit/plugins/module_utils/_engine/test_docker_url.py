@@ -7,8 +7,9 @@ import types
 
 import pytest
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine import docker, docker_url
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine import docker, docker_connect, docker_url
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine import open as opening
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu import docker_api
 
 
@@ -52,9 +53,45 @@ def test_facts_deploy_and_presence_look_at_the_same_docker(sockets, monkeypatch,
 
     def client(base_url, **_rest):
         asked.append(base_url)
-        return types.SimpleNamespace(api_version="1.41", version=lambda: {"Version": "1"})
+        return types.SimpleNamespace(
+            _version="", api_version="1.41", version=lambda api_version: {"Version": "1", "ApiVersion": "1.41"}
+        )
 
-    monkeypatch.setattr(docker, "docker", types.SimpleNamespace(APIClient=client, errors=docker.docker.errors))
+    sdk = types.SimpleNamespace(APIClient=client, errors=docker.docker.errors, constants=docker.docker.constants)
+    monkeypatch.setattr(docker_connect, "docker", sdk)
     docker.DockerEngine()
     assert asked == [f"unix://{sockets}/{there}"] * 2
     assert opening.is_installed("docker")
+
+
+@pytest.mark.parametrize(
+    ("url", "elsewhere", "loopback"),
+    [
+        ("", False, False),
+        ("unix:///run/docker.sock", False, False),
+        ("tcp://192.168.1.20:2376", True, False),
+        ("tcp://localhost:2375", True, True),
+        ("ssh://me@winbox", True, False),
+    ],
+)
+def test_which_engines_are_elsewhere(url, elsewhere, loopback):
+    assert (docker_url.is_elsewhere(url), docker_url.is_loopback(url)) == (elsewhere, loopback)
+
+
+def test_tls_from_an_inventory(tmp_path):
+    for name in ("ca", "cert", "key"):
+        (tmp_path / f"{name}.pem").touch()
+    paths = {name: str(tmp_path / f"{name}.pem") for name in ("ca", "cert", "key")}
+    assert docker_url.Tls.from_dict(paths) == docker_url.Tls(**paths)
+    assert docker_url.Tls.from_dict({"verify": False}) == docker_url.Tls(verify=False)
+    assert docker_url.Tls.from_dict({}) is None and docker_url.Tls.from_dict(None) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [({"cert": "here"}, "container_engine_tls"), ({"ca": "/nowhere/ca.pem"}, "container_engine_tls.ca")],
+)
+def test_tls_that_cannot_be_used(given, path):
+    with pytest.raises(InputError) as caught:
+        docker_url.Tls.from_dict(given)
+    assert caught.value.path == path

@@ -23,9 +23,9 @@ def test_what_cannot_be_opened(name, url, message):
 
 def test_names_choose_adapters(monkeypatch):
     monkeypatch.setattr(podman, "PodmanEngine", lambda: "podman")
-    monkeypatch.setattr(docker, "DockerEngine", lambda url: f"docker at {url}")
+    monkeypatch.setattr(docker, "DockerEngine", lambda url, tls: f"docker at {url} {tls}")
     assert opening.open_engine("podman") == "podman"
-    assert opening.open_engine("docker", "ssh://pc2") == "docker at ssh://pc2"
+    assert opening.open_engine("docker", "ssh://pc2") == "docker at ssh://pc2 None"
 
 
 @pytest.mark.parametrize("module", ["container_groups", "container_groups_info", "image_build"])
