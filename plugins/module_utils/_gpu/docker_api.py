@@ -56,7 +56,7 @@ def _installed(target: str) -> bool:
 
 
 def _get(url: str, path: str) -> CommandResult:
-    connection = _connection(url)
+    connection = connect(url)
     if connection is None:
         return CommandResult(NOT_ASKED, "", f"{urlsplit(url).scheme}:// is asked by the container_groups module")
     try:
@@ -72,7 +72,8 @@ def _get(url: str, path: str) -> CommandResult:
     return CommandResult(0, body)
 
 
-def _connection(url: str) -> http.client.HTTPConnection | None:
+def connect(url: str) -> http.client.HTTPConnection | None:
+    """A connection to a ``unix://`` or plain ``tcp://`` engine; None for URLs that this file does not speak."""
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return _UnixConnection(parts.path)
