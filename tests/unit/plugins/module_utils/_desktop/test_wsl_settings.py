@@ -1,0 +1,85 @@
+"""The wsl role's variables as keys, and that WSL would read back what was meant."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._desktop.windows import ini_value
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._desktop.wsl_settings import wanted
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
+
+KEPT = {"general": {"instanceIdleTimeout": "-1"}, "wsl2": {"vmIdleTimeout": "-1"}}
+
+
+@pytest.mark.parametrize(
+    ("variables", "wsl_conf", "wslconfig"),
+    [
+        ({}, {}, {}),
+        ({"systemd": "", "keep_alive": None, "memory": "", "processors": 0, "swap": "", "settings": {}}, {}, {}),
+        ({"systemd": True}, {"boot": {"systemd": "true"}}, {}),
+        ({"systemd": "no"}, {"boot": {"systemd": "false"}}, {}),
+        ({"default_user": "ann"}, {"user": {"default": "ann"}}, {}),
+        ({"keep_alive": True}, {}, KEPT),
+        ({"keep_alive": False}, {}, {}),
+        (
+            {"networking_mode": "Mirrored", "memory": "16 GB", "processors": 8, "swap": "0"},
+            {},
+            {"wsl2": {"networkingMode": "mirrored", "memory": "16GB", "processors": "8", "swap": "0"}},
+        ),
+        # A key of one's own wins, in whatever case; names keep the case that is there.
+        (
+            {
+                "memory": "8GB",
+                "settings": {"WSL2": {"MEMORY": "4GB", "dnsTunneling": True}, "experimental": {"sparseVhd": False}},
+            },
+            {},
+            {"wsl2": {"memory": "4GB", "dnsTunneling": "true"}, "experimental": {"sparseVhd": "false"}},
+        ),
+        (
+            {"settings": {"wsl2": {"swapFile": "C:\\temp\\swap.vhdx"}}},
+            {},
+            {"wsl2": {"swapFile": "C:\\\\temp\\\\swap.vhdx"}},
+        ),
+        ({"conf_settings": {"boot": {"command": 'echo "a" # b'}}}, {"boot": {"command": '"echo \\"a\\" # b"'}}, {}),
+    ],
+)
+def test_variables_become_keys(variables, wsl_conf, wslconfig):
+    made = wanted(variables)
+    assert (made.wsl_conf, made.wslconfig) == (wsl_conf, wslconfig)
+
+
+@pytest.mark.parametrize(
+    ("variables", "path"),
+    [
+        ({"systemd": "maybe"}, "wsl_systemd"),
+        ({"networking_mode": "bridge"}, "wsl_networking_mode"),
+        ({"memory": "lots"}, "wsl_memory"),
+        ({"memory": "8GiB"}, "wsl_memory"),
+        ({"swap": -1}, "wsl_swap"),
+        ({"processors": "many"}, "wsl_processors"),
+        ({"processors": -2}, "wsl_processors"),
+        ({"settings": ["a"]}, "wsl_settings"),
+        ({"settings": {"wsl2": "a"}}, "wsl_settings.wsl2"),
+        ({"settings": {"my section": {}}}, "wsl_settings.my section"),
+        ({"settings": {"wsl2": {"a.b": 1}}}, "wsl_settings.wsl2.a.b"),
+        ({"conf_settings": {"boot": {"command": None}}}, "wsl_conf_settings.boot.command"),
+    ],
+)
+def test_what_wsl_would_not_read_is_refused(variables, path):
+    with pytest.raises(FleetError) as caught:
+        wanted(variables)
+    assert caught.value.path == path
+
+
+def test_all_mistakes_are_told_at_once():
+    with pytest.raises(FleetError) as caught:
+        wanted({"memory": "lots", "networking_mode": "x"})
+    assert "wsl_memory" in str(caught.value) and "wsl_networking_mode" in str(caught.value)
+
+
+@given(st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters='\\"\u0085\u2028\u2029')))
+def test_a_value_is_read_back_as_it_was_given(value):
+    text = wanted({"settings": {"wsl2": {"kernelCommandLine": value}}}).wslconfig["wsl2"]["kernelCommandLine"]
+    assert ini_value(f"[wsl2]\nkernelCommandLine = {text}\n", "wsl2", "kernelcommandline") == value
