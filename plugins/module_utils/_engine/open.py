@@ -17,12 +17,12 @@ from .base import Engine
 from .docker_url import Tls, default_socket
 
 
-def open_engine(name: str, url: str = "", tls: Tls | None = None) -> Engine:
+def open_engine(name: str, url: str = "", tls: Tls | None = None, supervisor: str = "") -> Engine:
     """The adapter for ``podman`` or ``docker``.
 
     url: where Docker answers (``unix://``, ``tcp://``, ``ssh://``); empty is its default socket.
-    tls: for ``tcp://``.
-    Raises EngineError with a mend when the engine is not installed or does not answer.
+    tls: for ``tcp://``. supervisor: ``systemd`` where new containers of Podman are to be units of systemd.
+    Raises EngineError with a mend when the engine is not installed or does not answer, or cannot have that supervisor.
     """
     if name == "podman":
         if url:
@@ -31,14 +31,27 @@ def open_engine(name: str, url: str = "", tls: Tls | None = None) -> Engine:
                 path="container_engine_url",
                 mend="Leave container_engine_url empty, or set container_engine: docker.",
             )
-        from .podman import PodmanEngine
-
-        return PodmanEngine()
+        return _open_podman(supervisor)
     if name == "docker":
         from .docker import DockerEngine
 
         return DockerEngine(url, tls)
     raise EngineError(f"unknown engine {name!r}", path="container_engine", mend="Use podman or docker.")
+
+
+def _open_podman(supervisor: str) -> Engine:
+    """With systemd wherever units of ours are, whoever is to keep containers up from now on."""
+    from .podman import PodmanEngine
+    from .quadlet_files import UnitFolder
+
+    if supervisor != "systemd" and not UnitFolder.of_this_user().read_all():
+        return PodmanEngine()
+    from .quadlet import QuadletEngine
+
+    engine = QuadletEngine()
+    if supervisor == "systemd":
+        engine.refuse_unfit()
+    return engine
 
 
 def is_installed(name: str) -> bool:

@@ -89,34 +89,29 @@ class PodmanEngine:
     # -- containers
 
     def create_container(self, config: ContainerConfig, labels: dict[str, str], bind_sources: dict[str, str]) -> str:
-        path = f"container {config.name}"
-        known = self._with_gateway(self._with_test(config))
+        known = self.complete(config)
         words = arguments_of.create_container(known, labels, bind_sources, self._podman.dialect("create"))
-        for index, mount in enumerate(config.mounts):
-            # Docker's daemon makes missing bind sources, as Compose expects; Podman would refuse.
-            if mount.type == "bind" and mount.create_host_path and mount.source.startswith("/"):
-                try:
-                    os.makedirs(mount.source, exist_ok=True)
-                except FileExistsError:
-                    pass
-                except OSError as error:
-                    raise EngineError(
-                        f"{mount.source} could not be made: {error.strerror}", path=f"{path}: mounts[{index}]"
-                    ) from error
-        return self._podman.ask(*words, path=path).strip().splitlines()[-1]
+        make_bind_sources(config)
+        return self._podman.ask(*words, path=f"container {config.name}").strip().splitlines()[-1]
+
+    def complete(self, config: ContainerConfig) -> ContainerConfig:
+        """With what only this Podman can tell: the image's own health test, the address of host-gateway."""
+        return self._with_gateway(self._with_test(config))
 
     def _with_test(self, config: ContainerConfig) -> ContainerConfig:
         """Podman takes timings only together with a test, so the image's own is looked up where just timings are given."""
         healthcheck = config.healthcheck
         if healthcheck is None or healthcheck.test:
             return config
+        return dataclasses.replace(config, healthcheck=dataclasses.replace(healthcheck, test=self.image_test(config)))
+
+    def image_test(self, config: ContainerConfig) -> tuple[str, ...]:
+        """The health test of a container's image, empty when it has none."""
         text = self._podman.ask(
             "image", "inspect", "--format", "json", config.image, path=f"container {config.name}: image"
         )
         found = parse.documents(text, "image inspect")[0].get("Healthcheck") or {}
-        return dataclasses.replace(
-            config, healthcheck=dataclasses.replace(healthcheck, test=tuple(found.get("Test") or ()))
-        )
+        return tuple(found.get("Test") or ())
 
     def _with_gateway(self, config: ContainerConfig) -> ContainerConfig:
         """Podman knows ``host-gateway`` since 4.7 (containers/podman#19152); before, the network's gateway is looked up."""
@@ -247,3 +242,18 @@ class PodmanEngine:
 
     def remove_image(self, reference: str) -> None:
         self._remove(("image", "rm", reference), f"image {reference}", "image not known")
+
+
+def make_bind_sources(config: ContainerConfig) -> None:
+    """Docker's daemon makes missing bind sources, as Compose expects; Podman would refuse."""
+    for index, mount in enumerate(config.mounts):
+        if mount.type == "bind" and mount.create_host_path and mount.source.startswith("/"):
+            try:
+                os.makedirs(mount.source, exist_ok=True)
+            except FileExistsError:
+                pass
+            except OSError as error:
+                raise EngineError(
+                    f"{mount.source} could not be made: {error.strerror}",
+                    path=f"container {config.name}: mounts[{index}]",
+                ) from error

@@ -68,7 +68,18 @@ def create_container(
     """``podman create`` for a configuration whose image is resolved and, with a health check, whose test is known."""
     where = f"container {config.name}"
     words: Words = ["--runtime", config.runtime] if config.runtime else []
-    words += ["create", "--name", config.name, "--pull=never", "--http-proxy=false"]
+    words += ["create", *container_options(config, labels, bind_sources, dialect)]
+    if config.image.startswith("build:"):
+        raise EngineError(f"image {config.image!r} was not resolved to a reference", path=where)
+    return [*words, config.image, *(config.command or ())]
+
+
+def container_options(
+    config: ContainerConfig, labels: dict[str, str], bind_sources: dict[str, str], dialect: Dialect
+) -> Words:
+    """The options of ``podman create``, which are those of ``podman run`` too."""
+    where = f"container {config.name}"
+    words = ["--name", config.name, "--pull=never", "--http-proxy=false"]
     words += _identity(config, labels, dialect, where)
     words += _process(config, dialect)
     words += _network(config, dialect)
@@ -76,10 +87,7 @@ def create_container(
     words += _health(config.healthcheck)
     words += _security(config, dialect, where)
     words += _limits(config, dialect)
-    words += _devices(config, where)
-    if config.image.startswith("build:"):
-        raise EngineError(f"image {config.image!r} was not resolved to a reference", path=where)
-    return [*words, config.image, *(config.command or ())]
+    return words + _devices(config, where)
 
 
 def create_network(network: NetworkConfig, labels: dict[str, str]) -> Words:

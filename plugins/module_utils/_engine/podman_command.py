@@ -106,15 +106,18 @@ class PodmanCommand:
 def command_environment(
     environment: dict[str, str], uid: int, is_directory: t.Callable[[str], bool] = os.path.isdir
 ) -> dict[str, str]:
-    """The environment podman is run with: messages in English, and a rootless user's runtime directory.
+    """The environment podman and systemctl are run with: messages in English, and a rootless user's runtime directory.
 
     After `su` or `become` XDG_RUNTIME_DIR is absent, and Podman would fall back to a
     directory below /tmp: a different set of running containers (podman(1), «XDG_RUNTIME_DIR»).
+    So is the address of the user's bus, over which both talk to the user's systemd.
     """
     result = {**environment, "LC_ALL": "C"}
     folder = f"/run/user/{uid}"
     if uid != 0 and not result.get("XDG_RUNTIME_DIR") and is_directory(folder):
         result["XDG_RUNTIME_DIR"] = folder
+    if uid != 0 and result.get("XDG_RUNTIME_DIR") and not result.get("DBUS_SESSION_BUS_ADDRESS"):
+        result["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={result['XDG_RUNTIME_DIR']}/bus"
     return result
 
 

@@ -207,6 +207,8 @@ class ContainerConfig:
     gpu: GpuRequest | None = None
     supervisor: str = ""
     """``systemd``: a Quadlet unit keeps it up (Podman only); empty: the engine does."""
+    one_shot: bool = False
+    """`Service.one_shot`, for a unit: it is up once it has exited 0. Set only together with `supervisor`."""
 
 
 @dataclass(frozen=True)

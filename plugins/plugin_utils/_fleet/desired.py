@@ -77,6 +77,7 @@ def desired_service(placement: Placement, name: str, context: Context, files: Fi
     check_links(placement, name)
     extensions = placement.extensions(name)
     mine = tuple(link.link for link in context.links if (link.consumer.node, link.service) == (placement.node, name))
+    one_shot = extensions.one_shot or _is_waited_for(placement, name)
     config = ContainerConfig(
         name=container_name(placement, name),
         image=context.image,
@@ -94,6 +95,7 @@ def desired_service(placement: Placement, name: str, context: Context, files: Fi
         ulimits=ulimits(content),
         # The reason is for people: in other words it would be another configuration, and the container made anew.
         gpu=replace(context.access.gpu, reason="") if extensions.gpu is not None else None,
+        **_supervised(placement, one_shot),
         **_plain(content, where),
         **_with_access(content, context, where),
         **_process(content),
@@ -104,11 +106,18 @@ def desired_service(placement: Placement, name: str, context: Context, files: Fi
         config=config,
         depends_on=dependencies(placement, name),
         links=mine,
-        one_shot=extensions.one_shot or _is_waited_for(placement, name),
+        one_shot=one_shot,
         settle=1.0 if extensions.settle is None else float(extensions.settle),
         cpu_fallback=context.access.cpu_fallback,
         promise=context.access.promise if extensions.gpu is not None else None,
     )
+
+
+def _supervised(placement: Placement, one_shot: bool) -> dict[str, t.Any]:
+    """Podman's containers are units where systemd is the supervisor; Docker's stay its own, started by a unit of the group."""
+    if (placement.host.engine, placement.host.supervisor) != ("podman", "systemd"):
+        return {}
+    return {"supervisor": "systemd", "one_shot": one_shot}
 
 
 def _is_waited_for(placement: Placement, name: str) -> bool:

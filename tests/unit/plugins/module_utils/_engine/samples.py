@@ -83,7 +83,8 @@ CONTAINER: dict[str, t.Any] = {
     "gpu": GpuRequest("nvidia", "cdi", cdi_devices=("nvidia.com/gpu=all",)),
 }
 NOT_THE_ENGINES = {
-    ContainerConfig: {"labels"},  # the labels argument is complete and holds them
+    # The labels argument is complete and holds them; units have tests of their own.
+    ContainerConfig: {"labels", "supervisor", "one_shot"},
     SecretFile: {"uid", "gid", "mode"},  # set on the file by who writes it
     GpuRequest: {"stack", "reason", "memory", "uuids"},  # said in labels and summaries
     NetworkConfig: {"key", "external", "group", "project"},  # labels; external ones are never made
