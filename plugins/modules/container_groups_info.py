@@ -222,6 +222,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine, Health
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_url import Tls
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import (
@@ -304,9 +305,9 @@ def _look(params: dict[str, t.Any], pool: ThreadPoolExecutor) -> list[tuple[Engi
     def look(engine: Engine) -> tuple[Engine, Owned]:
         return engine, owned_by(params["host"], engine.observe())
 
-    others = other_engines(params["engine"])
+    others = other_engines(params["engine"], params["engine_url"])
     try:
-        engine = open_engine(params["engine"], params["engine_url"])
+        engine = open_engine(params["engine"], params["engine_url"], Tls.from_dict(params["engine_tls"]))
     except EngineError:
         found = list(pool.map(look, others))
         if not any(owned.current for _engine, owned in found):

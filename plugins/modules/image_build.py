@@ -223,7 +223,8 @@ import dataclasses
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import ObservedImage
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine, ObservedImage
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_url import Tls
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import is_installed, open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.make import Done, Stager, plan_images
@@ -275,7 +276,7 @@ def stage(module: AnsibleModule) -> dict:
     if module.check_mode:
         done = plan_images(specs, _images_there(module))
     else:
-        engine = open_engine(module.params["engine"], module.params["engine_url"])
+        engine = _open(module)
         with contextlib.closing(Events(module.params["events"] or "")) as events:
             done = Stager(engine, module.params["cache_dir"], archives, events.write).stage(specs)
     changes = [entry for entry in done if entry.changed]
@@ -295,7 +296,12 @@ def _images_there(module: AnsibleModule) -> tuple[ObservedImage, ...]:
     if not url and not is_installed(name):
         # A host that gets its engine during the run: one that is not there is empty.
         return ()
-    return open_engine(name, url).observe().images
+    return _open(module).observe().images
+
+
+def _open(module: AnsibleModule) -> Engine:
+    params = module.params
+    return open_engine(params["engine"], params["engine_url"], Tls.from_dict(params["engine_tls"]))
 
 
 def _line(entry: Done, check_mode: bool) -> str:

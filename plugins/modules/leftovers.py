@@ -85,6 +85,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_url import Tls, is_elsewhere
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import is_installed, open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import leftovers
@@ -96,7 +97,7 @@ def look(module: AnsibleModule) -> dict:
     wanted = module.params
     leftovers.check_directories(wanted["directories"])
     remove = wanted["state"] == "absent" and not module.check_mode
-    engines, silent = _engines(wanted["engine"], wanted["engine_url"])
+    engines, silent = _engines(wanted["engine"], wanted["engine_url"], Tls.from_dict(wanted["engine_tls"]))
     result: dict = {"volumes": {}, "images": {}, "in_use": silent}
     for engine in engines:
         observed = engine.observe()
@@ -113,16 +114,16 @@ def look(module: AnsibleModule) -> dict:
     return {**result, "changed": wanted["state"] == "absent" and any(there)}
 
 
-def _engines(name: str, url: str) -> tuple[list[Engine], list[str]]:
+def _engines(name: str, url: str, tls: Tls | None) -> tuple[list[Engine], list[str]]:
     """The host's engine and the other one as far as they answer, and what is to be said of those that do not.
 
     Only one that is not installed counts as empty.
     """
     engines, silent = [], []
-    for each in ("podman", "docker"):
+    for each in (name,) if is_elsewhere(url) else ("podman", "docker"):
         address = url if each == name else ""
         try:
-            engines.append(open_engine(each, address))
+            engines.append(open_engine(each, address, tls if address else None))
         except EngineError as error:
             if address or is_installed(each) or leftovers.keeps_ours(each):
                 silent.append(f"{each}, which does not answer and may have containers: {error}")

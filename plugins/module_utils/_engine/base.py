@@ -119,6 +119,9 @@ class Engine(t.Protocol):
         A GPU request that this engine would drop silently raises EngineError.
         """
 
+    def contents(self, name: str, config: ContainerConfig) -> dict[str, bytes]:
+        """What was put into a container by `parcels` when it was made, as far as it is still there."""
+
     def start_container(self, name: str) -> None: ...
 
     def stop_container(self, name: str, grace: float) -> None:

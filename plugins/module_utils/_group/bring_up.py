@@ -47,6 +47,9 @@ class Place:
     host: str
     state_dir: str
     owned: Owned
+    parcels: dict[str, bytes] | None = None
+    """Content that is put into containers, by source (`_engine/delivery.py`), where the engine sees no file of this
+    machine; else None."""
     created: dict[Key, str] = field(default_factory=dict)
     """Names of the containers that this run made (or began to make)."""
     retired: dict[Key, str] = field(default_factory=dict)
@@ -83,8 +86,17 @@ class Place:
                 raise ValueError(f"{action.kind} is not for a wanted container")
 
     def _create(self, config: ContainerConfig, labels: dict[str, str]) -> None:
-        self.engine.create_container(config, labels, bind_sources(self.state_dir, self.host, config))
+        if self.parcels is None:
+            self.engine.create_container(config, labels, bind_sources(self.state_dir, self.host, config))
+        else:
+            self.engine.create_container(config, labels, {}, self.parcels)
         self._start(config)
+
+    def _keep_parcels(self, name: str, container: ObservedContainer) -> None:
+        """Of a container that may have to be made again: what was put into it is nowhere else."""
+        config = deployed_config(container)
+        if self.parcels is not None and config is not None:
+            self.parcels = {**self.engine.contents(name, config), **self.parcels}
 
     def _start(self, config: ContainerConfig) -> None:
         """Start; where it takes over the ports of one that this run stopped, as soon as those are really free.
@@ -139,8 +151,10 @@ class Place:
         current, standing_by = self.owned.current.get(key), self.retired.pop(key, None)
         if current is not None and key not in self.made_way:
             self._stop(current, stop_grace(current))
+            self._keep_parcels(current.name, current)
             self.engine.remove_container(current.name)
         if standing_by is not None:
+            self._keep_parcels(standing_by + PREVIOUS, self.owned.previous.get(key) or self.owned.current[key])
             self.engine.remove_container(standing_by + PREVIOUS)
         self.made_way.discard(key)
         good = self.owned.previous.get(key, current)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import json
@@ -55,6 +56,15 @@ def fingerprint(key: bytes, value: str | bytes) -> str:
     return hmac.new(key, as_bytes(value), hashlib.sha256).hexdigest()[:16]
 
 
+@functools.lru_cache(maxsize=1024)
+def slow_fingerprint(place: str, value: str | bytes) -> str:
+    """The same without a key, for hosts that keep none: guessing costs 16 MiB and about 40 ms for every try.
+
+    place: what the secret is called, and where; the same value has another fingerprint in another place.
+    """
+    return hashlib.scrypt(as_bytes(value), salt=place.encode(), n=2**14, r=8, p=1, dklen=8).hex()
+
+
 def as_bytes(value: str | bytes) -> bytes:
     """A secret's file: text is UTF-8; what the host itself reads (`xauthority.py`) is binary."""
     return value.encode() if isinstance(value, str) else value
@@ -67,7 +77,10 @@ def resolve(
     secrets: t.Mapping[str, str | bytes],
     key: bytes,
 ) -> dict[Key, Wanted]:
-    """All containers of `groups`. Raises InputError for a secret that was not handed over."""
+    """All containers of `groups`. Raises InputError for a secret that was not handed over.
+
+    key: of the fingerprints of secrets; empty for a host that keeps none (docs/decisions/control-plane.md).
+    """
     result: dict[Key, Wanted] = {}
     for group in groups:
         revision = digest([to_dict(service.config) for service in group.services])[:12]
@@ -77,7 +90,7 @@ def resolve(
                 service.config,
                 image=image.reference,
                 secrets=tuple(
-                    replace(secret, source=_fingerprinted(secret, secrets, key, group.name, service.name))
+                    replace(secret, source=_fingerprinted(secret, secrets, key, host, group.name, service.name))
                     for secret in service.config.secrets
                 ),
             )
@@ -104,7 +117,7 @@ def _image(reference: str, images: dict[str, Image]) -> Image:
 
 
 def _fingerprinted(
-    secret: SecretFile, secrets: t.Mapping[str, str | bytes], key: bytes, group: str, service: str
+    secret: SecretFile, secrets: t.Mapping[str, str | bytes], key: bytes, host: str, group: str, service: str
 ) -> str:
     """The source with what its file on the host depends on: one for each value and owner."""
     if secret.source not in secrets:
@@ -113,7 +126,8 @@ def _fingerprinted(
             f"{group}: services.{service}.secrets",
             "Put it into container_secrets (in a vault).",
         )
-    value = fingerprint(key, secrets[secret.source])
+    given = secrets[secret.source]
+    value = fingerprint(key, given) if key else slow_fingerprint(f"{host}/{secret.source}", given)
     return f"{secret.source}#{value}-{secret.uid}-{secret.gid}-{secret.mode:o}"
 
 

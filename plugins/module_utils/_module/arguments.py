@@ -8,5 +8,14 @@ from __future__ import annotations
 ENGINE = {
     "engine": {"type": "str", "choices": ["podman", "docker"], "default": "podman"},
     "engine_url": {"type": "str", "default": ""},
+    "engine_tls": {
+        "type": "dict",
+        "options": {
+            "ca": {"type": "path"},
+            "cert": {"type": "path"},
+            "key": {"type": "path", "no_log": False},  # a path
+            "verify": {"type": "bool", "default": True},
+        },
+    },
 }
 """Mirrors the fragment `gpu_fleet.containers.engine`."""

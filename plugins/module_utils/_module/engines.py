@@ -6,12 +6,18 @@
 from __future__ import annotations
 
 from .._engine.base import Engine
+from .._engine.docker_url import is_elsewhere
 from .._engine.open import is_installed, open_engine
 from .._errors import EngineError
 
 
-def other_engines(name: str) -> list[Engine]:
-    """The engine that the groups of this host may still run on. One that does not answer runs nothing."""
+def other_engines(name: str, url: str = "") -> list[Engine]:
+    """The engine that the groups of this host may still run on. One that does not answer runs nothing.
+
+    url: of the engine that the inventory names. Where that is elsewhere, what is on this machine is not of that host.
+    """
+    if is_elsewhere(url):
+        return []
     other = "docker" if name == "podman" else "podman"
     if not is_installed(other):
         return []

@@ -15,6 +15,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config
     to_dict,
 )
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module import engines as engines_module
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
 from ansible_collections.gpu_fleet.containers.plugins.modules import container_groups
 
 from ..module_utils._group.examples import group, service
@@ -30,7 +31,7 @@ def engines(monkeypatch):
     """Podman is there, Docker is not, until a test says otherwise."""
     there = {"podman": MemoryEngine("podman")}
 
-    def open_engine(name, url=""):
+    def open_engine(name, url="", tls=None):
         if name not in there:
             raise EngineError(f"{name} is not installed", mend="Install it.")
         return there[name]
@@ -128,7 +129,7 @@ def test_an_engine_that_is_not_there_is_empty_in_check_mode_only(run, engines):
 
 
 def test_an_engine_that_is_there_and_does_not_answer_is_an_error_in_check_mode_too(run, engines, monkeypatch):
-    def open_engine(name, url=""):
+    def open_engine(name, url="", tls=None):
         raise EngineError("permission denied")
 
     monkeypatch.setattr(container_groups, "open_engine", open_engine)
@@ -163,7 +164,7 @@ def test_secrets_stand_in_no_answer(run, engines):
 def test_every_option_is_documented_with_its_type_and_default():
     documented = yaml.safe_load(container_groups.DOCUMENTATION)["options"]
     for name, argument in container_groups._ARGUMENTS.items():
-        if name in ("engine", "engine_url"):
+        if name in ENGINE:
             continue
         assert documented[name]["type"] == argument["type"], name
         assert documented[name].get("default") == argument.get("default"), name

@@ -49,7 +49,7 @@ def engine(monkeypatch):
     there = {"podman": engine}
     engine.there = there
 
-    def open_engine(name, url=""):
+    def open_engine(name, url="", tls=None):
         if name not in there:
             raise EngineError(f"{name} is not installed")
         return there[name]
@@ -265,7 +265,7 @@ def test_percentiles_are_measured_values_that_enough_others_do_not_exceed(ordere
 
 
 def test_an_engine_that_does_not_answer(monkeypatch):
-    def open_engine(name, url=""):
+    def open_engine(name, url="", tls=None):
         raise EngineError("cannot connect", "mainpc: docker", "Start it.")
 
     monkeypatch.setattr(container_groups_info, "open_engine", open_engine)

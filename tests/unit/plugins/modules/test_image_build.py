@@ -20,9 +20,9 @@ def call(
     monkeypatch: pytest.MonkeyPatch, check_mode: bool = True, installed: bool = True, **parameters: t.Any
 ) -> dict[str, t.Any]:
     engine = types.SimpleNamespace(observe=lambda: Observed(images=(BASE,)))
-    monkeypatch.setattr(image_build, "open_engine", lambda name, url: engine)
+    monkeypatch.setattr(image_build, "open_engine", lambda name, url, tls: engine)
     monkeypatch.setattr(image_build, "is_installed", lambda name: installed)
-    defaults = {"engine": "podman", "engine_url": "", "images": None, "events": None, "cache_dir": "/nowhere"}
+    defaults = {"engine": "podman", "engine_url": "", "engine_tls": None, "images": None, "events": None, "cache_dir": "/nowhere"}
     return image_build.stage(types.SimpleNamespace(params={**defaults, **parameters}, check_mode=check_mode))
 
 

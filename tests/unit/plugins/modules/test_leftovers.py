@@ -29,7 +29,7 @@ def host(monkeypatch):
     def make(answers=(), there=(), on_disk=()):
         engines = {engine.name: engine for engine in answers}
 
-        def open_engine(name, url=""):
+        def open_engine(name, url="", tls=None):
             if name not in engines:
                 raise EngineError(f"{name} says no")
             return engines[name]

@@ -18,4 +18,5 @@ def test_the_other_engine(monkeypatch, name, other, state):
 
     monkeypatch.setattr(engines, "is_installed", lambda asked: asked == other and state != "absent")
     monkeypatch.setattr(engines, "open_engine", open_engine)
+    assert engines.other_engines(name, "ssh://pc2") == []
     assert engines.other_engines(name) == ([f"engine {other}"] if state == "answers" else [])
