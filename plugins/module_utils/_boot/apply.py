@@ -1,0 +1,287 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The boot files of one inventory host on this machine: compared with what is wanted, written, removed.
+
+Nothing here is done before a group is healthy: a group that failed keeps the files of the one it went back to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+import tempfile
+import typing as t
+from dataclasses import dataclass, field
+
+from .._errors import EngineError, FleetError, InputError, make_room
+from .._group.config import Group
+from .install import lasting_python, script_files
+from .systemd import Systemd
+from .units import DROP_IN, Files, Settings, boot_files, owner_of, unit_name
+
+ACTIVE, ACTIVATING = "active", "activating"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One file that is not as it should be."""
+
+    group: str
+    path: str
+    before: str | None
+    after: str | None
+    """None: it is removed."""
+    script: bool = False
+    """Part of the script that all groups share."""
+
+    def as_ansible_diff(self) -> dict[str, str]:
+        return {
+            "before_header": self.path,
+            "after_header": self.path,
+            "before": self.before or "",
+            "after": self.after or "",
+        }
+
+
+@dataclass
+class Boot:
+    """One inventory host's boot files. `wanted`: group → its files; a group without an entry has none."""
+
+    systemd: Systemd
+    host: str
+    folder: str
+    wanted: dict[str, Files] = field(default_factory=dict)
+    script: dict[str, str] = field(default_factory=dict)
+    """path → text of the script's files; empty where no group wants any."""
+
+    # -- comparing
+
+    def changes(self, groups: t.Iterable[str]) -> list[Change]:
+        """What differs for these groups. Reads files only."""
+        there = self.there()
+        found = []
+        for group in groups:
+            files = self.wanted.get(group, Files())
+            after = {**files.texts, **files.links}
+            before = there.get(group, {})
+            for path in sorted({*before, *after}):
+                old, new = before.get(path, _read(path)), after.get(path)
+                if old != new:
+                    found.append(Change(group, path, old, new))
+            if files.texts:
+                found += [
+                    Change(group, path, None, text, script=True)
+                    for path, text in self.script.items()
+                    if _read(path) != text
+                ]
+        return found
+
+    def there(self) -> dict[str, dict[str, str]]:
+        """group → path → text (of a link: its target) of what was written for this host."""
+        found: dict[str, dict[str, str]] = {}
+        places = (
+            f"{glob.escape(self.systemd.units)}/gpu-fleet-*.service",
+            f"{glob.escape(self.systemd.units)}/*.service.d/{DROP_IN}",
+            f"{glob.escape(self.folder)}/*.json",
+        )
+        for path in sorted(path for place in places for path in glob.glob(place)):
+            text = _read(path)
+            owner = _owner(path, text or "")
+            if text is not None and owner is not None and owner[0] == self.host:
+                found.setdefault(owner[1], {})[path] = text
+        for group, files in found.items():
+            unit = unit_name(self.host, group)
+            for path in glob.glob(f"{glob.escape(self.systemd.units)}/*.wants/{glob.escape(unit)}"):
+                files[path] = _read(path) or ""
+        return found
+
+    def problems(self, changes: t.Sequence[Change]) -> list[FleetError]:
+        """Why these changes cannot be made here. Asks systemd only where there are some to write."""
+        if not any(change.after is not None for change in changes):
+            return []
+        errors = self.systemd.problems()
+        for change in changes:
+            owner = _owner(change.path, change.before or "")
+            if (
+                change.before is not None
+                and change.after is not None
+                and owner not in (None, (self.host, change.group))
+            ):
+                errors.append(
+                    InputError(
+                        f"{change.path} is the unit of group {owner[1]} of {owner[0]}",  # type: ignore[index]
+                        change.group,
+                        "Name the host or the group otherwise.",
+                    )
+                )
+        return errors
+
+    def warnings(self) -> list[str]:
+        if self.wanted and not self.systemd.lingers:
+            return [
+                f"{self.host}: its units start when the user logs in, not at boot. Run: loginctl enable-linger "
+                "(the role podman does it)."
+            ]
+        return []
+
+    # -- changing
+
+    def take_over(self, groups: t.Iterable[str]) -> None:
+        """End the start of groups that still wait since boot: this run brings them up now."""
+        units = [unit_name(self.host, group) for group in groups if group in self.there()]
+        busy = [unit for unit, state in self.systemd.states(units).items() if state == ACTIVATING]
+        if busy:
+            self.systemd.ask("stop", *busy)
+
+    def apply(self, groups: t.Collection[str], changes: t.Sequence[Change]) -> None:
+        """Make `changes` of these groups, and let systemd know that they are up. Raises EngineError."""
+        mine = [change for change in changes if change.group in groups]
+        with _writing(self.systemd.units):
+            for change in mine:
+                if change.after is not None:
+                    _put(change.path, change.after, link=self._is_link(change))
+            for change in mine:
+                if change.after is None:
+                    _remove(change.path)
+        if mine:
+            self.systemd.reload()
+            self._forget_scripts()
+        self._mark_up([group for group in groups if group in self.wanted])
+
+    def remove(self, groups: t.Collection[str]) -> list[str]:
+        """Remove all files of these groups; their containers are not touched. Returns the names of the units."""
+        there = self.there()
+        mine = {group: there[group] for group in groups if group in there}
+        if not mine:
+            return []
+        self.take_over(mine)
+        with _writing(self.systemd.units):
+            for files in mine.values():
+                for path in files:
+                    _remove(path)
+        self._forget_scripts()
+        self.systemd.reload()
+        return sorted(unit_name(self.host, group) for group in mine)
+
+    def _is_link(self, change: Change) -> bool:
+        return change.path in self.wanted[change.group].links
+
+    def _mark_up(self, groups: t.Sequence[str]) -> None:
+        """Start the units of groups that are up. They find everything running and leave it."""
+        states = self.systemd.states([unit_name(self.host, group) for group in groups])
+        down = [unit for unit, state in states.items() if state != ACTIVE]
+        if not down:
+            return
+        with _writing(self.systemd.runtime):
+            for unit in down:
+                _put(f"{self.systemd.runtime}/{unit}.adopt", "")
+        self.systemd.ask("start", "--no-block", *down)
+
+    def _forget_scripts(self) -> None:
+        """Scripts that no group's unit names any more, of any host on this machine; without groups the folder goes."""
+        units = [_read(path) or "" for path in glob.glob(f"{glob.escape(self.systemd.units)}/gpu-fleet-*.service")]
+        with _writing(self.folder):
+            for script in glob.glob(f"{glob.escape(self.folder)}/*/boot.py"):
+                home = os.path.dirname(script)
+                if not any(home in text for text in units):
+                    for path in glob.glob(f"{glob.escape(home)}/*.py"):
+                        os.unlink(path)
+                    with contextlib.suppress(OSError):  # Python's own cache may lie in it
+                        os.rmdir(home)
+            with contextlib.suppress(OSError):
+                os.rmdir(self.folder)
+
+
+def boot_of(
+    host: str,
+    groups: t.Sequence[Group],
+    engine: str,
+    supervisor: str,
+    state_dir: str,
+    boot_wait: float,
+    systemd: Systemd,
+    socket: str = "",
+) -> Boot:
+    """A host's boot files as they should be. socket: where Docker answers on this machine."""
+    folder = f"{state_dir}/boot"
+    if supervisor != "systemd":
+        return Boot(systemd, host, folder)
+    script, texts = script_files(folder)
+    settings = Settings(
+        host=host,
+        engine=engine,
+        units=systemd.units,
+        folder=folder,
+        runtime=systemd.runtime,
+        command=(lasting_python(), script),
+        user=systemd.user,
+        socket=socket,
+        boot_wait=boot_wait,
+    )
+    return Boot(systemd, host, folder, boot_files(settings, groups), texts)
+
+
+def _owner(path: str, text: str) -> tuple[str, str] | None:
+    if not path.endswith(".json"):
+        return owner_of(text)
+    try:
+        data = json.loads(text)
+        return (str(data["host"]), str(data["group"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _read(path: str) -> str | None:
+    """A file's text, a link's target; None when there is neither."""
+    try:
+        if os.path.islink(path):
+            return os.readlink(path)
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _put(path: str, text: str, link: bool = False) -> None:
+    """Write atomically: systemd sees the old file or the new one."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    if link:
+        temporary = f"{folder}/.new-{os.path.basename(path)}"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        os.symlink(text, temporary)
+        os.replace(temporary, path)
+        return
+    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".new-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    if path.endswith(f"/{DROP_IN}"):
+        with contextlib.suppress(OSError):  # others' drop-ins stay, and their directory
+            os.rmdir(os.path.dirname(path))
+
+
+@contextlib.contextmanager
+def _writing(place: str) -> t.Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EngineError(
+            f"boot units cannot be written: {error.strerror or error}",
+            error.filename if isinstance(error.filename, str) else place,
+            f"{make_room(error)}, or set container_supervisor: engine.",
+        ) from error
