@@ -20,8 +20,15 @@ options:
   path:
     description:
       - The drop-in file.
+      - Default is C(/etc/containers/containers.conf.d/50-gpu-fleet.conf), with O(user) the same name below
+        C(~/.config/containers/containers.conf.d) of that user.
     type: path
-    default: /etc/containers/containers.conf.d/50-gpu-fleet.conf
+  user:
+    description:
+      - The ordinary user who runs rootless Podman; empty means root. What the system's own files say, every user has too,
+        so a user's file is needed only where root was left out.
+    type: str
+    default: ""
   state:
     description:
       - V(present) writes what is needed, V(absent) removes the file.
@@ -45,9 +52,17 @@ attributes:
 EXAMPLES = r"""
 - name: Make Podman work in a container or on a runner
   gpu_fleet.containers.podman_config:
+
+- name: For fleet's own containers
+  gpu_fleet.containers.podman_config:
+    user: fleet
 """
 
 RETURN = r"""
+path:
+  description: The drop-in file, whether it is needed or not.
+  type: str
+  returned: success
 runtime:
   description: The OCI runtime that works on this host, which is also the name of its Debian package.
   type: str
@@ -71,25 +86,30 @@ settings:
 """
 
 import os
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import podman_config
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import podman_config, podman_user
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.regular import refuse_other_than_file
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 
 def configure(module: AnsibleModule) -> dict:
-    path = module.params["path"]
+    who = podman_user.user(module.params["user"]) if module.params["user"] else None
+    path = module.params["path"] or os.path.join(who.config_dir if who else "/etc", podman_config.DROP_IN)
     host = podman_config.read_host()
+    if who:
+        host = replace(host, root=False)
     settings = podman_config.settings_for(host)
     wanted = podman_config.render(settings) if module.params["state"] == "present" else ""
     refuse_other_than_file(path)
     found = _read(path)
     if wanted != found and not module.check_mode:
-        _write(module, path, wanted)
+        _write(module, path, wanted, who)
     return {
         "changed": wanted != found,
+        "path": path,
         "runtime": podman_config.runtime_for(host),
         "settings": [setting._asdict() for setting in settings],
         "diff": {"before_header": path, "after_header": path, "before": found, "after": wanted},
@@ -104,22 +124,25 @@ def _read(path: str) -> str:
         return ""
 
 
-def _write(module: AnsibleModule, path: str, text: str) -> None:
+def _write(module: AnsibleModule, path: str, text: str, who: podman_user.User | None) -> None:
     if not text:
         os.remove(path)
         return
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    podman_user.make_directories(os.path.dirname(path), who)
     temporary = os.path.join(module.tmpdir, "containers.conf")
     with open(temporary, "w", encoding="utf-8") as file:
         file.write(text)
     module.atomic_move(temporary, path)
     module.set_mode_if_different(path, "0644", False)
+    if who:
+        os.chown(path, who.uid, who.gid)
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "path": {"type": "path", "default": "/etc/containers/containers.conf.d/50-gpu-fleet.conf"},
+            "path": {"type": "path"},
+            "user": {"type": "str", "default": ""},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
         supports_check_mode=True,

@@ -18,6 +18,9 @@ PODMAN_LIMIT = 1048576
 """What rootful Podman sets for RLIMIT_NOFILE and RLIMIT_NPROC in a container unless told otherwise
 (podman, pkg/specgen/generate/oci_linux.go and libpod/define: RLimitDefaultValue)."""
 
+DROP_IN = "containers/containers.conf.d/50-gpu-fleet.conf"
+"""Our file, below /etc or a user's ~/.config. Podman reads these folders by name, later ones win (containers.conf(5))."""
+
 CAP_SYS_RESOURCE = 24
 """Bit number in CapEff, see capabilities(7): without it no process may raise a hard limit."""
 
