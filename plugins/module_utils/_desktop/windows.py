@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import InputError
+from .._gpu.guarded import SILENT
 from .._gpu.platform import environment
 from .._gpu.probe import CommandResult
 from .reader import DesktopReader
@@ -132,7 +133,9 @@ def run_windows(reader: DesktopReader, drives: dict[str, str], program: str, *wo
         return None
     for socket in interop_sockets(reader)[:3]:
         done = reader.command(["env", f"WSL_INTEROP={socket}", path, *words], PATIENCE)
-        if done is not None and done.rc == 0 and done.stdout.strip():
+        if done is None or done.rc == SILENT:
+            return None  # another session would not be quicker
+        if done.rc == 0 and done.stdout.strip():
             return done
     return None
 

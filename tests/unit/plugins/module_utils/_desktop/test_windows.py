@@ -12,6 +12,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._desktop.wind
     to_here,
 )
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe import CommandResult
 
 from .machine import MOUNTS, WSL, Machine, build, through
 
@@ -132,3 +133,13 @@ def test_without_drives_the_reason_says_so(tmp_path):
     assert windows.profile.path  # the tree below /mnt counts, too
     windows = look(Machine(build(tmp_path / "bare", {"proc/mounts": ""})))
     assert "no drive of Windows is mounted" in windows.profile.reason and windows.program_data == ""
+
+
+def test_a_session_that_hangs_is_not_followed_by_others(tmp_path):
+    machine = Machine(
+        build(tmp_path, {**WSL, "run/WSL/30_interop": ""}), {through("30_interop", *ASK): "C:\\Users\\ann\r\n"}
+    )
+    assert look(machine).profile.source == "interop" and len(machine.asked) == 2
+    machine.asked.clear()
+    machine.answers[through("1_interop", *ASK)] = CommandResult(124, "", "no answer within 8 s")
+    assert look(machine).profile.source == "only" and len(machine.asked) == 1
