@@ -14,13 +14,17 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils import _doctor, _report
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils import _doctor, _prepare, _report
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import plain, run
 
 display = Display()
 
 ARGUMENTS = {
-    "about": {"type": "str", "required": True, "choices": ["deploy", "doctor", "status", "teardown", "verify"]},
+    "about": {
+        "type": "str",
+        "required": True,
+        "choices": ["deploy", "doctor", "prepare", "status", "teardown", "verify"],
+    },
     "plan": {"type": "dict", "default": {}},
     "path": {"type": "path"},
 }
@@ -37,8 +41,9 @@ class ActionModule(ActionBase):
         _validation, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
         task_vars = task_vars or {}
         about, path = arguments["about"], arguments["path"]
-        # A host that could not be asked is part of a diagnosis.
-        hosts = plain(task_vars["ansible_play_hosts_all" if about == "doctor" else "ansible_play_hosts"])
+        # A host that could not be asked is part of a diagnosis, and of what is not prepared.
+        everybody = about in ("doctor", "prepare")
+        hosts = plain(task_vars["ansible_play_hosts_all" if everybody else "ansible_play_hosts"])
 
         def registered(name: str) -> _report.Results:
             return {host: plain(task_vars["hostvars"][host].get(name)) for host in hosts}
@@ -78,9 +83,29 @@ def report(
         return "\n".join(_report.deploy_lines(plan, registered("fleet_asked"), registered("fleet_results"))), []
     if about == "doctor":
         return "\n".join(_doctor.doctor_lines(_doctor.doctor_data(registered("gpu_fleet_facts")))), []
+    if about == "prepare":
+        return "\n".join(_prepare.prepare_lines(prepared(registered), check)), []
     if about == "status":
         return "\n".join(_report.status_lines(registered("fleet_status"))), []
     if about == "teardown":
         return "\n".join(_report.teardown_lines(registered("fleet_removed"), check)), []
     verdict = _report.verdict(plan, registered("fleet_verified"))
     return verdict["text"], verdict["failures"]
+
+
+def prepared(registered: t.Callable[[str], _report.Results]) -> dict[str, _prepare.Host]:
+    """What `prepare.yml` and the roles that it ran registered, by host."""
+    names = ("container_engine_url", "prepare_needs", "prepare_failed", "gpu_fleet_facts", "prepare_after")
+    urls, needs, failed, before, after = (registered(name) for name in names)
+    due = {name: registered(name) for name, _read in _prepare.DUE}
+    return {
+        host: _prepare.Host(
+            variables={"container_engine_url": urls[host]} if urls[host] else {},
+            needs=needs[host],
+            failed=failed[host] or {},
+            before=(before[host] or {}).get("gpu"),
+            after=(after[host] or {}).get("gpu"),
+            due=_prepare.due(lambda name, host=host: due[name][host]),
+        )
+        for host in needs
+    }

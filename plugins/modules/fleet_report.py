@@ -10,7 +10,7 @@ module: fleet_report
 short_description: Print what a playbook of this collection came to
 version_added: 0.1.0
 description:
-  - Puts together what the tasks of C(deploy), C(doctor), C(status), C(teardown) and C(verify) registered on each host, and prints it as text.
+  - Puts together what the tasks of C(deploy), C(doctor), C(prepare), C(status), C(teardown) and C(verify) registered on each host, and prints it as text.
   - With O(about=verify) it fails when a service is missing, not healthy or without the GPU it was given, or a link does not answer.
   - Runs once a play, on the controller.
 options:
@@ -18,9 +18,11 @@ options:
     description:
       - The playbook. V(deploy) reads the variables C(fleet_asked) and C(fleet_results), V(doctor)
         C(gpu_fleet_facts), V(status) C(fleet_status), V(teardown) C(fleet_removed) and V(verify) C(fleet_verified).
+      - V(prepare) reads C(gpu_fleet_facts), C(prepare_needs), C(prepare_failed), C(prepare_after), and what the roles registered
+        of what somebody has to do (C(wsl), C(docker_desktop), C(docker_restarted), C(rocm_users_added), C(intel_users_added)).
     type: str
     required: true
-    choices: [deploy, doctor, status, teardown, verify]
+    choices: [deploy, doctor, prepare, status, teardown, verify]
   plan:
     description:
       - The result of M(gpu_fleet.containers.fleet_plan); needed for V(deploy) and V(verify).

@@ -138,7 +138,7 @@ def _reasons(host: _Host) -> Iterator[tuple[str, str]]:
         if reason:
             yield role, reason
     if _flag(host.variables, "link_address_manage", False) and host.variables.get("container_link_address"):
-        yield "link_address", "link_address_manage is set"
+        yield "link_address", "the inventory sets link_address_manage"
 
 
 def _engine(host: _Host) -> str:
@@ -153,7 +153,7 @@ def _engine(host: _Host) -> str:
     if not facts["ready"] and not host.found("engine-no-permission"):
         return f"{host.engine} does not answer ({facts['reason']})"
     if _flag(host.variables, "container_bootstrap", False):
-        return "container_bootstrap is set"
+        return "the inventory sets container_bootstrap"
     return _told(host, host.engine)
 
 

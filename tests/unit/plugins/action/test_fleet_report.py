@@ -49,6 +49,31 @@ def test_a_teardown_in_check_mode_has_removed_nothing():
     assert text == "mainpc: would remove 0 containers"
 
 
+def test_what_prepare_and_its_roles_registered():
+    gpu = {"platform": "linux", "stack": "cpu", "findings": []}
+    need = {"role": "docker", "reason": "docker is not installed", "skip": False}
+    registered = {
+        "container_engine_url": {"mainpc": None, "pc2": None, "win": "ssh://win"},
+        "prepare_needs": {"mainpc": [need], "pc2": None, "win": []},
+        "prepare_failed": {"mainpc": {"docker": "no such package"}, "pc2": None, "win": None},
+        "gpu_fleet_facts": {"mainpc": {"gpu": gpu}, "pc2": {"msg": "unreachable"}, "win": {"skipped": True}},
+        "prepare_after": {"mainpc": {"gpu": {**gpu, "stack": "vulkan"}}, "pc2": None, "win": {"skipped": True}},
+        "wsl": {"mainpc": {"restarts": [{"message": "Run `wsl --shutdown` in Windows."}]}, "pc2": None, "win": None},
+    }
+    nothing = dict.fromkeys(("mainpc", "pc2", "win"))
+    text, failures = report("prepare", {}, lambda name: registered.get(name, nothing))
+    assert failures == []
+    assert text.splitlines() == [
+        "mainpc: linux, best stack vulkan (was cpu)",
+        "  failed: docker (docker is not installed): no such package",
+        "  due: Run `wsl --shutdown` in Windows.",
+        "pc2: it could not be asked (unreachable, or gpu_facts failed)",
+        "win: its engine is elsewhere (ssh://win), and nothing is done here",
+        "",
+        "3 hosts, 1 had something to do; left: 0 error, 0 warning",
+    ]
+
+
 def test_a_link_that_does_not_answer_fails_the_play():
     link = {"group": "core", "service": "twin", "variable": "A", "url": "x:1", "answered": False, "reason": "refused"}
     verified = {"mainpc": {"services": [], "links": [link]}, "pc2": None}
