@@ -32,6 +32,7 @@ from .networks import container_name, group_networks, group_volumes
 from .placement import Loader, Placement, place
 from .ports import Published, check_clashes, published_ports
 from .render import render
+from .supervisor import check_supervisor
 
 
 @dataclass
@@ -164,6 +165,7 @@ def _facts(hosts: list[Host], facts: Mapping[str, t.Any], errors: Errors) -> dic
     for host in hosts:
         with errors.collect():
             known[host.name] = gpu.read_facts(host.name, facts.get(host.name), any(facts.values()))
+            check_supervisor(host, known[host.name])
     return known
 
 
