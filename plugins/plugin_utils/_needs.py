@@ -58,6 +58,9 @@ READ = (
 )
 """Variables whose values count. Of the others the name does."""
 
+ROOTLESS = "podman_rootless_users"
+"""Who shall run rootless engines, in the words of the role `podman`."""
+
 _TRUE = {True: True, False: False, "true": True, "yes": True, "false": False, "no": False, "": False, None: False}
 
 
@@ -207,6 +210,8 @@ def _nodes_only(host: _Host, role: str, name: str, engine_comes: bool) -> str:
         return f"{host.engine} reads CDI specs, and none names the GPUs of {name}"
     if engine_comes and not host.mode(name):
         return f"{host.engine} is to give {name} to containers"
+    if ROOTLESS in host.variables:
+        return f"users of rootless Podman ({ROOTLESS}) are to open the nodes of {name}"
     return _told(host, role)
 
 

@@ -129,7 +129,8 @@ def test_every_verdict_makes_sense(name: str, engine: str) -> None:
     ("name", "variables", "expected"),
     [
         ("cpu-server", {}, ""),
-        ("cpu-server", {"podman_users": None}, "podman"),
+        ("cpu-server", {"podman_rootless_users": None}, "podman"),
+        ("engines-amd-spec", {"podman_rootless_users": None}, "podman rocm"),
         ("cpu-server", {"docker_settings": None}, ""),
         ("cpu-server", {"docker_desktop_settings": None}, "docker_desktop"),
         ("cpu-unknown-card", {"container_engine": "docker", "docker_settings": None}, "docker"),
