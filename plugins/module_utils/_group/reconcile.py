@@ -14,19 +14,21 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
+from .._boot.apply import Boot, Change
 from .._engine.base import Engine, Observed, ObservedContainer
 from .._errors import FleetError, InputError, raise_all
 from .._image.identity import resolve as resolve_image
 from .._image.identity import to_stage
 from .._image.spec import ImageSpec
 from .._lock import locked
+from . import parcels as parcels_of
 from . import preflight, stage
-from .actions import REMOVE, Action, GroupActions, action_as_data, plan_groups
+from .actions import CREATE, RECREATE, REMOVE, Action, GroupActions, action_as_data, plan_groups
 from .bring_up import Place
 from .config import COOKIE, ContainerConfig, Group
 from .diff import as_ansible_diff
 from .elsewhere import Elsewhere
-from .execute import CHANGED, UNCHANGED, Emit, GroupResult, Run, is_due
+from .execute import CHANGED, FAILED, UNCHANGED, Emit, GroupResult, Run, is_due
 from .order import Key
 from .owned import Owned, deployed_config, owned_by
 from .resolve import Image, Wanted, resolve
@@ -57,27 +59,33 @@ class Request:
     files_archive: str = ""
     local: bool = True
     """The engine runs on the machine this runs on, so ports and paths can be looked at."""
+    by_api: bool = False
+    """The engine sees no file of this machine: what its containers need of us is put into them."""
     check: bool = False
 
     def selected(self) -> tuple[Group, ...]:
         return tuple(group for group in self.groups if self.only is None or group.name in self.only)
 
 
-def reconcile(request: Request, engine: Engine | None, others: t.Sequence[Engine], emit: Emit) -> dict[str, t.Any]:
+def reconcile(
+    request: Request, engine: Engine | None, others: t.Sequence[Engine], emit: Emit, boot: Boot | None = None
+) -> dict[str, t.Any]:
     """Bring `engine` to the request. engine None (check mode only): not installed yet, counts as empty.
 
+    boot: the files that start the groups at boot; None where the engine runs on another machine.
     Raises FleetError(s) before anything is changed; failures while changing are in the result.
     """
     with _lock(request, emit):
-        return _reconcile(request, engine, others, emit)
+        return _reconcile(request, engine, others, emit, boot)
 
 
-def _reconcile(request: Request, engine: Engine | None, others: t.Sequence[Engine], emit: Emit) -> dict[str, t.Any]:
+def _reconcile(
+    request: Request, engine: Engine | None, others: t.Sequence[Engine], emit: Emit, boot: Boot | None
+) -> dict[str, t.Any]:
     observed, *away = _observe([engine, *others])
     owned = owned_by(request.host, observed)
     elsewhere = [Elsewhere(other, owned_by(request.host, seen)) for other, seen in zip(others, away)]
-    with stage.writing(request.state_dir):
-        key = stage.fingerprint_key(request.state_dir, create=not request.check)
+    key = _key(request)
     states = {spec.key: resolve_image(spec, observed.images) for spec in request.images}
     selected = request.selected()
     cookies, refusals = _cookies(request, selected)
@@ -86,15 +94,22 @@ def _reconcile(request: Request, engine: Engine | None, others: t.Sequence[Engin
     wanted = {k: entry for k, entry in wanted_all.items() if any(k[0] == group.name for group in selected)}
 
     owned, errors = preflight.take_over(owned, observed, wanted, request.adopt)
-    lost = {k for k, entry in wanted.items() if stage.is_lost(request.state_dir, request.host, entry.config)}
+    lost = {
+        k
+        for k, entry in wanted.items()
+        if not request.by_api and stage.is_lost(request.state_dir, request.host, entry.config)
+    }
     plans = plan_groups(selected, wanted, owned, observed, lost)
     leaving = _leaving(request, owned, elsewhere)
+    units = _boot_changes(request, boot)
+    errors += boot.problems(units) if boot else []
     errors += refusals + _preflight(request, plans, wanted, owned, observed, elsewhere)
     missing_images = [spec.key for spec in request.images if to_stage(spec, states[spec.key]) and _used(spec, selected)]
-    missing_files = stage.missing_files(request.state_dir, [entry.config for entry in wanted.values()])
+    missing_files = _missing_files(request, plans, wanted)
     raise_all(errors)
 
-    result = _describe(plans, leaving, elsewhere, selected)
+    result = _describe(plans, leaving, elsewhere, selected, units)
+    result["warnings"] += boot.warnings() if boot else []
     result["missing_images"] = missing_images
     result["missing_files"] = missing_files
     result["images"] = {
@@ -110,11 +125,31 @@ def _reconcile(request: Request, engine: Engine | None, others: t.Sequence[Engin
             request.host,
             "Stage them first with image_build, as deploy.yml does.",
         )
-    with stage.writing(request.state_dir):
-        _stage(request, missing_files, wanted)
-    result["groups"], result["changed"] = _execute(request, engine, plans, wanted, owned, elsewhere, leaving, emit)
+    parcels = _stage(request, missing_files, wanted)
+    place = Place(engine, request.host, request.state_dir, owned, parcels)
+    if boot:
+        boot.take_over(group.name for group in selected)
+    result["groups"], result["changed"] = _execute(request, place, plans, wanted, elsewhere, leaving, emit)
+    if boot and _settle_boot(request, boot, units, result["groups"], emit):
+        result["changed"] = True
     result["warnings"] += _gpu_warnings(result["groups"])
     return _finish(result)
+
+
+def _key(request: Request) -> bytes:
+    """Of fingerprints of secrets. A host that is reached from a control node keeps none: another may come next."""
+    if request.by_api:
+        return b""
+    with stage.writing(request.state_dir):
+        return stage.fingerprint_key(request.state_dir, create=not request.check)
+
+
+def _missing_files(request: Request, plans: t.Sequence[GroupActions], wanted: dict[Key, Wanted]) -> list[str]:
+    """Hashes of staged content that this run needs and the host has not: it keeps none where it goes into containers."""
+    if not request.by_api:
+        return stage.missing_files(request.state_dir, [entry.config for entry in wanted.values()])
+    made = [k for plan in plans for k, action in plan.services.items() if action.kind in (CREATE, RECREATE)]
+    return parcels_of.needed_files(wanted[k].config for k in made)
 
 
 def _observe(engines: t.Sequence[Engine | None]) -> list[Observed]:
@@ -199,19 +234,56 @@ def _leaving(request: Request, owned: Owned, elsewhere: t.Sequence[Elsewhere]) -
     ]
 
 
+def _boot_changes(request: Request, boot: Boot | None) -> list[Change]:
+    """Boot files that differ: of the groups of this call, and of groups that this host no longer runs."""
+    if boot is None:
+        return []
+    staying = {group.name for group in request.groups}
+    gone = set(boot.there()) - staying if request.prune else set()
+    return boot.changes([*(group.name for group in request.selected()), *sorted(gone)])
+
+
+def _settle_boot(request: Request, boot: Boot, units: t.Sequence[Change], groups: dict[str, t.Any], emit: Emit) -> bool:
+    """After the groups: the boot files of those that are good, and of those that are gone. True: something changed.
+
+    A group that failed keeps what it had: that belongs to the one it went back to.
+    """
+    good = [name for name, entry in groups.items() if entry["status"] in (UNCHANGED, CHANGED)]
+    differ = {change.group for change in units}
+    gone = sorted(differ - {group.name for group in request.groups})
+    boot.remove(gone)
+    for name in gone:
+        emit("removed", name, text="its boot units")
+    due = [name for name in good if name in differ or groups[name]["status"] == CHANGED]
+    try:
+        boot.apply(due, units)
+    except FleetError as error:
+        for name in due:
+            groups[name].update(status=FAILED, error=f"it is healthy, but does not start by itself at boot: {error}")
+        return bool(gone)
+    for name in due:
+        if name in differ:
+            emit("boot units", name, text="written" if name in boot.wanted else "removed")
+            groups[name]["status"] = CHANGED
+    return bool(gone or differ & set(due))
+
+
 def _describe(
     plans: t.Sequence[GroupActions],
     leaving: t.Sequence[Action],
     elsewhere: t.Sequence[Elsewhere],
     selected: t.Sequence[Group],
+    units: t.Sequence[Change],
 ) -> dict[str, t.Any]:
     """What would be done, as data: the result of check mode and the head of every other."""
     changing = [action for plan in plans for action in plan.changing]
     moving = {group.name: other.engine.name for group in selected for other in elsewhere if other.moves(group.name)}
+    booting = {change.group for change in units}
+    would = {plan.group.name for plan in plans if plan.changed} | set(moving) | booting
     return {
-        "changed": bool(changing or leaving or moving or any(plan.changed for plan in plans)),
-        "due": [plan.group.name for plan in plans if is_due(plan) or plan.group.name in moving],
-        "leaving": sorted({action.group for action in leaving}),
+        "changed": bool(changing or leaving or would),
+        "due": [plan.group.name for plan in plans if is_due(plan) or plan.group.name in {*moving, *booting}],
+        "leaving": sorted({action.group for action in leaving} | booting - {group.name for group in selected}),
         "actions": [action_as_data(action) for action in (*changing, *leaving)],
         "networks": [network.name for plan in plans for network in (*plan.networks, *plan.changed_networks)],
         "volumes": [volume.name for plan in plans for volume in plan.volumes],
@@ -219,47 +291,55 @@ def _describe(
         "warnings": [text for plan in plans for text in plan.warnings],
         "left_behind": {other.engine.name: other.volumes() for other in elsewhere if other.volumes()},
         "groups": {
-            plan.group.name: {"status": "would change" if plan.changed or plan.group.name in moving else UNCHANGED}
-            for plan in plans
+            plan.group.name: {"status": "would change" if plan.group.name in would else UNCHANGED} for plan in plans
+        },
+        "boot_units": {
+            "written": [change.path for change in units if change.after is not None],
+            "removed": [change.path for change in units if change.after is None],
         },
         "diff": [
             as_ansible_diff(f"{action.group}/{action.service} ({action.kind})", action.changes)
             if action.changes
             else {"prepared": f"{action}\n"}
             for action in (*changing, *leaving)
-        ],
+        ]
+        + [change.as_ansible_diff() for change in units if not change.script],
     }
 
 
-def _stage(request: Request, missing_files: list[str], wanted: dict[Key, Wanted]) -> None:
+def _stage(request: Request, missing_files: list[str], wanted: dict[Key, Wanted]) -> dict[str, bytes] | None:
+    """Content onto the host; or, where the engine is elsewhere, what is put into its containers."""
     configs = [entry.config for entry in wanted.values()]
-    if missing_files:
-        if not request.files_archive:
-            raise InputError(f"staged content is missing: {', '.join(sha[:12] for sha in missing_files)}", request.host)
-        stage.unpack_files(request.state_dir, request.files_archive)
-    stage.write_secrets(request.state_dir, request.host, configs, request.secrets)
+    if missing_files and not request.files_archive:
+        raise InputError(f"staged content is missing: {', '.join(sha[:12] for sha in missing_files)}", request.host)
+    if request.by_api:
+        return parcels_of.gather(missing_files, request.files_archive, configs, request.secrets)
+    with stage.writing(request.state_dir):
+        if missing_files:
+            stage.unpack_files(request.state_dir, request.files_archive)
+        stage.write_secrets(request.state_dir, request.host, configs, request.secrets)
+    return None
 
 
 def _execute(
     request: Request,
-    engine: Engine,
+    place: Place,
     plans: t.Sequence[GroupActions],
     wanted: dict[Key, Wanted],
-    owned: Owned,
     elsewhere: t.Sequence[Elsewhere],
     leaving: t.Sequence[Action],
     emit: Emit,
 ) -> tuple[dict[str, t.Any], bool]:
     for group in sorted({action.group for action in leaving}):
-        for place in (Elsewhere(engine, owned), *elsewhere):
-            if place.stop(group):
-                place.remove(group)
+        for where in (Elsewhere(place.engine, place.owned), *elsewhere):
+            if where.stop(group):
+                where.remove(group)
                 emit("removed", group, text="the group no longer belongs to this host")
-    run = Run(Place(engine, request.host, request.state_dir, owned), plans, wanted, elsewhere, emit)
+    run = Run(place, plans, wanted, elsewhere, emit)
     results = run.loop()
     changed = bool(leaving) or any(result.status != UNCHANGED for result in results.values())
     if changed:
-        _tidy(request, [engine, *(other.engine for other in elsewhere)])
+        _tidy(request, [place.engine, *(other.engine for other in elsewhere)])
     return {name: _group_result(result) for name, result in results.items()}, changed
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
+from .._boot.apply import Boot
 from .._engine.base import Engine, ObservedContainer
 from . import labels as names
 from . import stage
@@ -24,14 +25,25 @@ def tear_down(
     state_dir: str,
     check: bool,
     emit: Emit,
+    boot: Boot | None = None,
 ) -> dict[str, t.Any]:
     """Remove this host's groups from every engine given; `only` limits it to the groups it names.
 
-    Returns changed, removed {containers, networks, volumes} by name, kept {volumes} as engine → names, and warnings.
+    boot: the files that start its groups at boot; None where the engines run on another machine.
+    Returns changed, removed {containers, networks, volumes, and boot files where there were some} by name,
+    kept {volumes} as engine → names, and warnings.
     """
     removed: dict[str, list[str]] = {"containers": [], "networks": [], "volumes": []}
     kept: dict[str, list[str]] = {}
     known: set[str] = set()
+    if boot is not None:
+        # First, so that nothing starts again what is being removed.
+        there = {group: files for group, files in boot.there().items() if only is None or group in only}
+        known |= set(there)
+        if there:
+            removed["boot files"] = sorted(path for files in there.values() for path in files)
+        if not check:
+            boot.remove(there)
     for engine in engines:
         observed = engine.observe()
         owned = owned_by(host, observed)
