@@ -22,7 +22,7 @@ from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events impor
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import pack_files, secret_values
 
 _MODULE = "gpu_fleet.containers.container_groups"
-_FROM_PLAN = ("engine", "engine_url", "groups", "images", "adopt", "state_dir", "supervisor", "boot_wait")
+_FROM_PLAN = ("engine", "engine_url", "engine_tls", "groups", "images", "adopt", "state_dir", "supervisor", "boot_wait")
 _SLACK = 120.0
 """Seconds beyond the groups' own timeouts for stopping, creating and going back."""
 

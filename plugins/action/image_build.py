@@ -26,7 +26,7 @@ from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.conte
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.options import spec_from_options
 
 MODULE = "gpu_fleet.containers.image_build"
-_PASSED_ON = ("engine", "engine_url", "cache_dir")
+_PASSED_ON = ("engine", "engine_url", "engine_tls", "cache_dir")
 _TIMEOUT = 4 * 3600.0
 """Seconds for all images of a call: pulls of GPU bases take many gigabytes."""
 

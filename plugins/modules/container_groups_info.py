@@ -342,7 +342,7 @@ def _promises(groups: list[dict[str, t.Any]]) -> dict[tuple[str, str], GpuPromis
 def _ask_gpu(
     engine: Engine, owned: Owned, entry: dict[str, t.Any], promises: dict[tuple[str, str], GpuPromise]
 ) -> None:
-    if entry["gpu"] is None or entry["gpu"]["stack"] == "cpu":
+    if entry["gpu"] is None or entry["gpu"]["stack"] == "cpu" or entry["gpu"]["mode"] == "network":
         return
     # Here, as most questions are not about GPUs.
     from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.gpu_check import unverified

@@ -37,11 +37,31 @@ options:
     default: [docker, podman]
   engine_url:
     description:
-      - Where Docker answers, V(unix://…) or V(tcp://…). Empty means the socket that
+      - Where Docker answers, V(unix://…), V(tcp://…) or V(ssh://…). Empty means the socket that
         M(gpu_fleet.containers.container_groups) uses by default. E(DOCKER_HOST) is not consulted.
-      - Docker behind other URLs (V(ssh://…), TLS) is left to M(gpu_fleet.containers.container_groups).
+      - With V(tcp://…) and V(ssh://…) the host is known by its engine's words alone, and nothing of the machine that the
+        module runs on is looked at. That takes the Docker SDK for Python.
     type: str
     default: ""
+  engine_tls:
+    description:
+      - For V(tcp://…) in O(engine_url), how the engine is told from an impostor, and we from a stranger.
+      - Paths are of the machine that the module runs on.
+    type: dict
+    suboptions:
+      ca:
+        description: Certificate of the authority that signed the engine's. Without it, those that the system trusts.
+        type: path
+      cert:
+        description: Our certificate, signed by an authority that the engine trusts.
+        type: path
+      key:
+        description: The key of O(engine_tls.cert).
+        type: path
+      verify:
+        description: Whether the engine's certificate is checked.
+        type: bool
+        default: true
   thorough:
     description:
       - Also start tools that would only confirm what files, libraries and sockets tell already, such as C(nvidia-smi),
@@ -225,6 +245,10 @@ gpu:
           description: For V(wslg) its other sockets.
           type: list
           elements: str
+    reported:
+      description: URL of the engine from whose words alone this is known; empty where the host itself was looked at.
+      type: str
+      sample: ssh://winbox
     findings:
       description: What detection has to say.
       type: list
@@ -256,15 +280,18 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.facts import gather
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.facts import gather, gather_elsewhere
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_url import Tls, is_elsewhere
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError, InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe import HostReader
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.regular import refuse_other_than_file
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 ARGUMENTS = {
     "engines": {"type": "list", "elements": "str", "choices": ["docker", "podman"], "default": ["docker", "podman"]},
     "engine_url": {"type": "str", "default": ""},
+    "engine_tls": ENGINE["engine_tls"],
     "thorough": {"type": "bool", "default": False},
     "record": {"type": "path"},
     "replay": {"type": "path"},
@@ -273,9 +300,21 @@ ARGUMENTS = {
 
 def run(module: t.Any) -> dict[str, t.Any]:
     parameters = module.params
+    if is_elsewhere(parameters["engine_url"]):
+        return _of_its_engine(parameters)
     if parameters["replay"] or parameters["record"]:
         return _with_snapshot(module)
     return {"gpu": gather(HostReader(thorough=parameters["thorough"]), parameters["engines"], parameters["engine_url"])}
+
+
+def _of_its_engine(parameters: dict[str, t.Any]) -> dict[str, t.Any]:
+    """A host that is reached by its engine alone: what this machine has is not that host's."""
+    for name in ("record", "replay"):
+        if parameters[name]:
+            raise InputError(
+                "there is no snapshot of a host of which only the engine is reached", name, "Leave engine_url empty."
+            )
+    return {"gpu": gather_elsewhere(parameters["engine_url"], Tls.from_dict(parameters["engine_tls"]))}
 
 
 def _with_snapshot(module: t.Any) -> dict[str, t.Any]:

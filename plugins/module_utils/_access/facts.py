@@ -8,9 +8,25 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._engine.docker_url import Tls
 from .._gpu.host import describe
 from .._gpu.model import GpuHost, plain
 from .._gpu.probe import Reader
+from .._group.labels import VRAM
+
+
+def gather_elsewhere(url: str, tls: Tls | None) -> dict[str, t.Any]:
+    """The same of a host of which only the engine is reached. Raises EngineError when that does not answer."""
+    from .._engine.docker_connect import ask_info
+    from .._gpu.engines import add_declared
+    from .._gpu.reported import describe as describe_reported
+
+    info, labels = ask_info(url, tls, VRAM)
+    host = describe_reported(info, url)
+    sums = add_declared(labels)
+    engines = {**host.engines, "docker": dataclasses.replace(host.engines["docker"], declared=sums)}
+    host = dataclasses.replace(host, engines=engines)
+    return {**host.to_dict(), "access": {"docker": _plans(host, "docker")}}
 
 
 def gather(reader: Reader, engines: t.Sequence[str], url: str = "") -> dict[str, t.Any]:

@@ -16,7 +16,7 @@ import typing as t
 from .._errors import InputError
 from .._gpu.model import EngineFacts, GpuHost, Stack
 from .._group.config import GpuRequest
-from . import nvidia, render
+from . import nvidia, render, reported
 from .case import NPU, AccessPlan, Case, GpuWish, check_capabilities, with_npus, with_permissions
 from .choose import NoSuchGpu, TooFew, declared_by, identities, names_of, select_devices
 
@@ -157,6 +157,8 @@ def plan_stack(
     if stack.name == "cpu":
         return _cpu({})
     planner = _PLANNERS.get(stack.name)
+    if host.reported and planner in (render.plain, render.venus):
+        planner = reported.plain
     if planner is None:
         return AccessPlan(GpuRequest(stack=stack.name, reason="this release cannot give it to containers"))
     same = identities(host)

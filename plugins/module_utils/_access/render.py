@@ -10,6 +10,7 @@ open the chosen ones only; `VK_DRIVER_FILES` and the like name files of the imag
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from .._cdi.kinds import KINDS
 from .._gpu.model import GpuDevice
@@ -66,6 +67,13 @@ def rocm_wsl(case: Case) -> AccessPlan:
 
 
 def metal(case: Case) -> AccessPlan:
+    """Never in a container; a program on the Mac may lend it to containers over the network."""
+    service = case.host.metal_service
+    if service:
+        reason = f"no GPU in the container: {service['variable']} names the program on the Mac that uses Metal, {service['url']}"
+        # Its memory is that program's business.
+        request = replace(case.request("network", reason), memory=0, uuids=())
+        return AccessPlan(request, environment={service["variable"]: service["url"]})
     return case.none("Metal is not reachable from containers: they run in a Linux virtual machine, which has no Metal")
 
 

@@ -249,7 +249,7 @@ def _device(text: str) -> Body:
 
 def gpu_requests(gpu: GpuRequest | None, api: Api, path: str, podman: Api | None = None) -> list[Body]:
     """DeviceRequests for a GPU. With mode explicit the devices and mounts stand in the configuration itself."""
-    if gpu is None or gpu.mode in ("none", "explicit"):
+    if gpu is None or gpu.mode in ("none", "explicit", "network"):
         return []
     if gpu.mode == "cdi" and gpu.cdi_devices:
         _need_cdi(api, podman, path)

@@ -91,6 +91,19 @@ def connect(url: str = "", tls: Tls | None = None) -> Connected:
     return Connected(client, said, failed)
 
 
+def ask_info(url: str, tls: Tls | None, label: str) -> tuple[dict[str, t.Any], list[str]]:
+    """What the daemon says of itself (GET /info), and that label of every running container that has it."""
+    connected = connect(url, tls)
+    try:
+        info = connected.client.info()
+        running = connected.client.containers(filters={"label": label})
+    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+        raise connected.error(str(error), "docker info") from error
+    finally:
+        connected.client.close()
+    return info, [(entry.get("Labels") or {}).get(label, "") for entry in running]
+
+
 def _direct(url: str, tls: Tls | None) -> t.Any:
     return docker.APIClient(
         base_url=url,

@@ -350,7 +350,7 @@ def _devices(config: ContainerConfig, where: str) -> Words:
 
 def cdi_devices(gpu: GpuRequest | None, where: str) -> tuple[str, ...]:
     """The CDI names to ask Podman for. With mode explicit the devices and mounts stand in the configuration itself."""
-    if gpu is None or gpu.mode in ("none", "explicit"):
+    if gpu is None or gpu.mode in ("none", "explicit", "network"):
         return ()
     if gpu.mode == "cdi" and gpu.cdi_devices:
         return gpu.cdi_devices

@@ -51,7 +51,7 @@ def _docker(reader: Reader, url: str, with_declared: bool) -> tuple[EngineFacts,
     result = reader.docker_info(url)
     if result is None:
         return EngineFacts("docker", reason="not installed", url=url), []
-    facts, found = _read("docker", result, _docker_facts)
+    facts, found = _read("docker", result, docker_facts)
     if facts.ready and with_declared:
         answer = reader.docker_declared(url)
         lines = answer.stdout.splitlines() if answer is not None and answer.rc == 0 else []
@@ -152,7 +152,7 @@ def _code_of(text: str) -> str:
     return "engine-not-running" if "Cannot connect to the Docker daemon" in text else ""
 
 
-def _docker_facts(data: dict[str, t.Any]) -> EngineFacts:
+def docker_facts(data: dict[str, t.Any]) -> EngineFacts:
     """From Docker's /info (moby api types/system Info). An unreachable daemon shows as ServerErrors."""
     errors = _texts(data.get("ServerErrors"))
     if errors or not data.get("ServerVersion"):

@@ -173,6 +173,21 @@ CODES: dict[str, tuple[str, str]] = {
         'or set `provider = "libkrun"` below [machine] in containers.conf first.',
     ),
     "podman-machine-stopped": (INFO, "Run `podman machine start {machine}`."),
+    "desktop-no-nvidia": (
+        WARNING,
+        "Install NVIDIA's driver in Windows, update Docker Desktop (versions before 4.34 give GPUs without saying so) and run "
+        "`wsl --update`. If its containers have the GPU all the same: container_gpu_stacks: [nvidia-wsl].",
+    ),
+    "desktop-hyper-v": (WARNING, "Switch on «Use the WSL 2 based engine» in Docker Desktop's settings (General)."),
+    "desktop-no-gpu": (
+        INFO,
+        "On a Mac, use a Podman machine with libkrun for Vulkan (stack venus), or let containers reach a program on the Mac "
+        "that uses Metal (stack metal, container_metal_service).",
+    ),
+    "gpu-not-told": (
+        INFO,
+        "If its containers can use a GPU, say by which stack: container_gpu_stacks: [vulkan]. They are asked for it in any case.",
+    ),
     "metal-not-in-containers": (
         INFO,
         "Run the program on the Mac itself, or use a Podman machine of the provider libkrun for Vulkan (stack venus).",

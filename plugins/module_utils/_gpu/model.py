@@ -139,6 +139,10 @@ class GpuHost:
     cdi: dict[str, t.Any] = field(default_factory=dict)
     """What CDI specs of this host say, for engines that cannot read them (`_access/expand.py`):
     kind → ``{"edits": edits for every device, "devices": {name: edits}}``."""
+    reported: str = ""
+    """URL of the engine from whose words alone all this is known (`_gpu/reported.py`); empty: the host was looked at."""
+    metal_service: dict[str, str] = field(default_factory=dict)
+    """Set by the plan: where containers reach a program of this Mac that uses Metal, as ``url`` and ``variable``."""
 
     @property
     def best(self) -> str:
@@ -163,6 +167,7 @@ class GpuHost:
             "npus": [plain(device) for device in self.npus],
             "displays": [plain(display) for display in self.displays],
             "cdi": plain(self.cdi),
+            "reported": self.reported,
         }
 
     @classmethod
@@ -178,6 +183,7 @@ class GpuHost:
             npus=tuple(_make(GpuDevice, entry) for entry in data.get("npus", ())),
             displays=tuple(_make(Display, entry) for entry in data.get("displays", ())),
             cdi=dict(data.get("cdi") or {}),
+            reported=data.get("reported", ""),
         )
 
 

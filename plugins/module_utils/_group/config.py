@@ -103,7 +103,7 @@ class GpuRequest:
 
     stack: str = "cpu"
     mode: str = "none"
-    """cdi, nvidia-runtime, explicit or none."""
+    """cdi, nvidia-runtime, explicit, none, or network: the GPU stays with a program outside, whose address it gets."""
     reason: str = ""
     cdi_devices: tuple[str, ...] = ()
     """For mode cdi: ``nvidia.com/gpu=all`` and the like."""

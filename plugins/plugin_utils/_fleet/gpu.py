@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ...module_utils._access import named
 from ...module_utils._access import plan as access
 from ...module_utils._errors import InputError
-from ...module_utils._gpu.model import EngineFacts, GpuHost
+from ...module_utils._gpu.model import EngineFacts, GpuDevice, GpuHost, Stack
+from ...module_utils._gpu.reported import declared
 from ...module_utils._group.config import GpuRequest
+from .inventory import Host
 from .placement import Placement
 
 NO_GPU = access.AccessPlan(GpuRequest(stack="cpu", mode="none", reason="no GPU is asked for"))
@@ -33,6 +36,17 @@ def read_facts(host: str, result: t.Any, any_host: bool = True) -> GpuHost:
             else "Bring it up; in a play of your own, run gpu_facts first and register it as gpu_fleet_facts.",
         )
     return GpuHost.from_dict(gpu)
+
+
+def with_inventory(facts: GpuHost, host: Host) -> GpuHost:
+    """The facts with what only the inventory knows: stacks that the engine does not tell of, a Mac's Metal service."""
+    facts = declared(facts, host.gpu_stacks)
+    if not host.metal_service:
+        return facts
+    device = GpuDevice("metal", "apple", "GPU of the Mac, over the network")
+    lent = Stack("metal", True, "a program on the Mac lends it to containers (container_metal_service)", (device,))
+    others = tuple(stack for stack in facts.stacks if stack.name != "metal")
+    return replace(facts, stacks=(lent, *others), metal_service=dict(host.metal_service))
 
 
 def plan_gpu(placement: Placement, service: str, facts: GpuHost, taken: Mapping[str, int]) -> access.AccessPlan:

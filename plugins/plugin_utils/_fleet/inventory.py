@@ -11,8 +11,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from ...module_utils._engine.docker_url import is_elsewhere
 from ...module_utils._errors import InputError
 from .._nearest import did_you_mean
+from . import elsewhere
 from .errors import Errors
 from .units import seconds, size
 
@@ -29,6 +31,9 @@ VARIABLES = (
     "container_groups",
     "container_engine",
     "container_engine_url",
+    "container_engine_tls",
+    "container_gpu_stacks",
+    "container_metal_service",
     "container_link_address",
     "container_environment",
     "container_secrets",
@@ -79,6 +84,12 @@ class Host:
     groups: tuple[str, ...] = ()
     engine: str = "podman"
     engine_url: str = ""
+    engine_tls: Mapping[str, t.Any] = field(default_factory=dict)
+    """How a tcp:// engine is trusted (`docker_url.Tls`); paths of the control node."""
+    gpu_stacks: tuple[str, ...] = ()
+    """Stacks that this host's containers can use and its engine does not tell of; only for an engine elsewhere."""
+    metal_service: Mapping[str, str] = field(default_factory=dict)
+    """Where containers reach a program of this Mac that uses Metal: ``url``, and the ``variable`` that tells them."""
     machine: str = ""
     """Equal on hosts that are the same machine: they share ports and, per engine, names."""
     link_address: str = ""
@@ -96,6 +107,11 @@ class Host:
     """Inside the limit: may be changed, and must have facts."""
     shared: bool = False
     """Another host is the same machine, so project names start with this host's name."""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Reached from the control node through its engine's API alone: no file and no program of ours is there."""
+        return is_elsewhere(self.engine_url)
 
     def project(self, group: str) -> str:
         return f"{self.name}-{group}" if self.shared else group
@@ -120,6 +136,7 @@ def _read_host(name: str, values: Mapping[str, t.Any], inside: bool) -> Host:
             f"unknown supervisor {supervisor!r}", f"{name}: container_supervisor", did_you_mean(supervisor, SUPERVISORS)
         )
     url = _text(name, values, "container_engine_url")
+    reach = elsewhere.read(name, values, engine, url, supervisor)
     groups_dir = _text(name, values, "container_groups_dir")
     if not groups_dir:
         groups_dir = f"{_text(name, values, 'inventory_dir') or '.'}/groups"
@@ -128,6 +145,9 @@ def _read_host(name: str, values: Mapping[str, t.Any], inside: bool) -> Host:
         groups=_names(name, values, "container_groups"),
         engine=engine,
         engine_url=url,
+        engine_tls=reach.tls,
+        gpu_stacks=reach.stacks,
+        metal_service=reach.metal_service,
         machine=_machine(name, values, url),
         link_address=_text(name, values, "container_link_address"),
         environment=_strings(name, values, "container_environment"),
