@@ -132,7 +132,8 @@ def _watch(
         )
         text = action._low_level_execute_command(command, sudoable=True)["stdout"]
         head, _mark, tail = text.partition(_MARK)
-        lines = tail.lstrip("\r\n")
+        # ssh gives the command a terminal, whose line ends are not those of the file that `offset` counts in.
+        lines = tail.lstrip("\r\n").replace("\r\n", "\n")
         whole = lines[: lines.rfind("\n") + 1]
         offset += len(whole.encode())
         for line in whole.splitlines():

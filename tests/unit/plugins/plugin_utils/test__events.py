@@ -26,6 +26,7 @@ class Action:
         self._connection = SimpleNamespace(_shell=shell)
         self._task = SimpleNamespace(async_val=0)
         self.removed, self.async_seen, self.executed, self.commands = [], [], [], []
+        self.terminal = False
 
     def _make_tmp_path(self):
         path = self.folder / "remote"
@@ -47,7 +48,8 @@ class Action:
         assert sudoable
         self.commands.append(command)
         done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
-        return {"stdout": done.stdout, "rc": done.returncode}
+        stdout = done.stdout.replace("\n", "\r\n") if self.terminal else done.stdout
+        return {"stdout": stdout, "rc": done.returncode}
 
 
 @pytest.fixture
@@ -80,8 +82,9 @@ def works(host, *steps, result=None):
     return module
 
 
-def go(host, module, timeout=10.0):
+def go(host, module, timeout=10.0, terminal=False):
     seen, action = [], Action(host, module)
+    action.terminal = terminal
     result = run_with_events(action, "the.module", {"host": "mainpc"}, {}, timeout, seen.append)
     return result, seen, action
 
@@ -106,6 +109,13 @@ def test_text_beyond_ascii_does_not_shift_what_is_read_next(host):
     raw = [json.dumps({"event": word}, ensure_ascii=False) + "\n" for word in ("größer", "→ läuft", "end")]
     _result, seen, _action = go(host, works(host, *raw, result={}))
     assert [event["event"] for event in seen] == ["größer", "→ läuft", "end"]
+
+
+def test_line_ends_of_a_terminal_do_not_shift_what_is_read_next(host):
+    """Ansible has ssh give a command a terminal where the task becomes another user."""
+    module = works(host, *map(line, ("one", "two", "three", "four")), result={"x": 1})
+    result, seen, _action = go(host, module, terminal=True)
+    assert [event["event"] for event in seen] == ["one", "two", "three", "four"] and result == {"x": 1}
 
 
 def test_a_module_without_events(host):
