@@ -90,7 +90,7 @@ def desired_service(placement: Placement, name: str, context: Context, files: Fi
         network_mode=shared_namespace(placement, name, "network_mode"),
         ipc=shared_namespace(placement, name, "ipc"),
         pid=shared_namespace(placement, name, "pid"),
-        restart=restart(content, where),
+        restart=_restart(placement, content, where),
         healthcheck=healthcheck(content, where),
         ulimits=ulimits(content),
         # The reason is for people: in other words it would be another configuration, and the container made anew.
@@ -118,6 +118,13 @@ def _supervised(placement: Placement, one_shot: bool) -> dict[str, t.Any]:
     if (placement.host.engine, placement.host.supervisor) != ("podman", "systemd"):
         return {}
     return {"supervisor": "systemd", "one_shot": one_shot}
+
+
+def _restart(placement: Placement, content: Mapping[str, t.Any], where: str) -> str:
+    """Docker starts what says «always» by itself at boot, also when it was stopped in order: before its turn."""
+    policy = restart(content, where)
+    by_unit = (placement.host.engine, placement.host.supervisor) == ("docker", "systemd")
+    return "unless-stopped" if by_unit and policy == "always" else policy
 
 
 def _is_waited_for(placement: Placement, name: str) -> bool:

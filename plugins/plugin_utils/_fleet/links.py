@@ -180,7 +180,7 @@ def _published(
             " the address under which other hosts reach its published ports.",
         )
     if provider.services[wish.service].get("network_mode") in HOST_MODES:
-        return _authority(host.link_address, wish.port)
+        return authority(host.link_address, wish.port)
     matching = [
         entry.port
         for entry in ports.get((*provider.node, wish.service), ())
@@ -207,10 +207,11 @@ def _published(
             where,
             f'Publish it on a fixed port, «"{wish.port}:{wish.port}"», in {provider.spec.path}.',
         )
-    return _authority(host.link_address, fixed[0].host or 0)
+    return authority(host.link_address, fixed[0].host or 0)
 
 
-def _authority(address: str, port: int) -> str:
+def authority(address: str, port: int) -> str:
+    """``10.0.0.1:80``, ``[fd00::1]:80``"""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 

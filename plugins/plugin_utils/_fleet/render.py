@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from ...module_utils._group.config import Group, Port, Service
 from ...module_utils._units import human
+from .boot import awaits_in_words
 from .needs import Node
 from .vram import Budget
 
@@ -23,11 +24,15 @@ def render(
     waves: list[list[Node]],
     budgets: list[Budget],
     warnings: list[str],
+    circles: Mapping[Node, tuple[str, ...]] | None = None,
 ) -> str:
-    """hosts: name → engine, engine_url, selected, gpu, displays (as in the plan). groups: host → its groups."""
+    """hosts: name → engine, engine_url, selected, gpu, displays (as in the plan). groups: host → its groups.
+
+    circles: group → what it links to and does not wait for at boot.
+    """
     lines = _waves(waves)
     for name, host in hosts.items():
-        lines += ["", *_host(name, host, groups[name])]
+        lines += ["", *_host(name, host, groups[name], circles or {})]
     lines += _vram(budgets)
     lines += _warnings(warnings)
     return "\n".join(lines) + "\n"
@@ -43,9 +48,12 @@ def _waves(waves: list[list[Node]]) -> list[str]:
     return lines
 
 
-def _host(name: str, host: Mapping[str, t.Any], groups: list[Group]) -> list[str]:
+def _host(
+    name: str, host: Mapping[str, t.Any], groups: list[Group], circles: Mapping[Node, tuple[str, ...]]
+) -> list[str]:
     url = f" at {host['engine_url']}" if host["engine_url"] else ""
-    lines = [f"{name}: {host['engine']}{url}" + ("" if groups else ", no groups")]
+    supervised = ", kept up and started at boot by systemd" if host.get("supervisor") == "systemd" else ""
+    lines = [f"{name}: {host['engine']}{url}" + (supervised if groups else ", no groups")]
     for group in groups:
         note = "" if group.name in host["selected"] else "  (checked only)"
         project = "" if group.project == group.name else f"  [{group.project}]"
@@ -54,6 +62,8 @@ def _host(name: str, host: Mapping[str, t.Any], groups: list[Group]) -> list[str
         for service in group.services:
             key = f"{group.name}/{service.name}"
             lines += _service(service, width, host["gpu"].get(key), host["displays"].get(key))
+        for text in awaits_in_words(group.awaits, circles.get((name, group.name), ()), host.get("boot_wait", 0)):
+            lines += _wrap(text, "    ", "      ")
     return lines
 
 
