@@ -12,13 +12,14 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import failed, plain
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import failed, plain, transport
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events import (
     ask,
     remote_folder,
     run_with_events,
     send_file,
 )
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.elsewhere import check_connection
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import pack_files, secret_values
 
 _MODULE = "gpu_fleet.containers.container_groups"
@@ -49,9 +50,10 @@ class ActionModule(ActionBase):
         plan = args.pop("plan", None)
         asked = args.pop("asked", None)
         arguments = {**args, "host": args.get("host", task_vars["inventory_hostname"])}
+        arguments.update({key: plan[key] for key in _FROM_PLAN if key in plan} if plan else {})
+        check_connection(arguments["host"], arguments.get("engine_url") or "", transport(self))
         if plan is None:
             return self._execute_or_watch(arguments, task_vars)
-        arguments.update({key: plan[key] for key in _FROM_PLAN if key in plan})
         arguments["secrets"] = secret_values(plan["secrets"], self._variable(task_vars, "container_secrets"))
         if arguments.get("only") is None:
             arguments["only"] = [group["name"] for group in plan["groups"]]

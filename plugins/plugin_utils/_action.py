@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ansible.errors import AnsibleError
 
 from ..module_utils._errors import FleetError, InputError, message
+from ._fleet.elsewhere import check_connection
 
 Result = dict[str, t.Any]
 
@@ -26,6 +27,21 @@ def run(step: Callable[[], Result]) -> Result:
 def failed(error: FleetError) -> Result:
     """The result of a task that failed with this error; `msg` says all of it, because that is what Ansible prints."""
     return {"failed": True, "changed": False, "msg": message(error, "; nothing was changed")}
+
+
+def run_guarded(action: t.Any, module: str, task_vars: Mapping[str, t.Any]) -> Result:
+    """A module as it is, unless Ansible would look for it on a host of which only the engine can be reached."""
+    url = plain(action._task.args.get("engine_url") or "")
+    try:
+        check_connection(str(task_vars.get("inventory_hostname", "")), url, transport(action))
+    except FleetError as error:
+        return failed(error)
+    return action._execute_module(module_name=module, task_vars=task_vars, wrap_async=bool(action._task.async_val))
+
+
+def transport(action: t.Any) -> str:
+    """How Ansible connects to the host of a task, e.g. ``local`` or ``ssh``."""
+    return str(action._connection.transport).rpartition(".")[2]
 
 
 def host_variables(hostvars: Mapping[str, t.Any], host: str, names: Iterable[str]) -> dict[str, t.Any]:

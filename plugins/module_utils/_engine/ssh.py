@@ -119,7 +119,8 @@ def argv(address: Address, control_path: str = "") -> list[str]:
 
 def control_path() -> str:
     """Where the shared login's socket lies: beside those of Ansible's own. Empty where the path would be too long."""
-    path = os.path.expanduser("~/.ansible/cp/fleet-")
+    folder = os.environ.get("ANSIBLE_SSH_CONTROL_PATH_DIR") or "~/.ansible/cp"
+    path = os.path.join(os.path.expanduser(folder), "fleet-")
     if len(path) + 40 > _LONGEST:
         return ""
     try:

@@ -95,7 +95,7 @@ def test_a_snapshot_for_a_bug_report_holds_second_opinions(monkeypatch, more, th
             super().__init__(thorough=thorough)
 
     monkeypatch.setattr(gpu_facts, "HostReader", Reader)
-    arguments = {"engines": [], "engine_url": "", "thorough": False, "record": None, "replay": None, **more}
+    arguments = {"engines": [], "engine_url": "", "engine_tls": None, "thorough": False, "record": None, "replay": None, **more}
     gpu_facts.run(types.SimpleNamespace(params=arguments, check_mode=True))
     assert asked == [thorough]
 
@@ -106,7 +106,10 @@ def test_documentation_and_arguments_agree():
         name: {key: value for key, value in option.items() if key != "description"}
         for name, option in documented.items()
     }
-    assert shown == gpu_facts.ARGUMENTS
+    # The same as in the fragment of the other modules, which a test of its own compares (test_run.py).
+    tls = shown.pop("engine_tls")
+    assert set(tls["suboptions"]) == set(gpu_facts.ARGUMENTS["engine_tls"]["options"])
+    assert shown == {name: option for name, option in gpu_facts.ARGUMENTS.items() if name != "engine_tls"}
     assert yaml.safe_load(gpu_facts.EXAMPLES)
     assert set(yaml.safe_load(gpu_facts.RETURN)["gpu"]["contains"]) == {
         "platform",
@@ -119,4 +122,5 @@ def test_documentation_and_arguments_agree():
         "npus",
         "displays",
         "cdi",
+        "reported",
     }

@@ -52,10 +52,13 @@ def test_the_command_of_a_connection():
 
 
 def test_a_long_home_shares_no_login(monkeypatch, tmp_path):
+    monkeypatch.delenv("ANSIBLE_SSH_CONTROL_PATH_DIR", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / ("x" * 80)))
     assert ssh.control_path() == ""
     monkeypatch.setenv("HOME", "/proc/nowhere")
     assert ssh.control_path() == ""
+    monkeypatch.setenv("ANSIBLE_SSH_CONTROL_PATH_DIR", "/tmp")
+    assert ssh.control_path() == "/tmp/fleet-%C"
 
 
 # Words of OpenSSH 9.2, of cmd.exe and PowerShell, and of docker 20.10 to 28.

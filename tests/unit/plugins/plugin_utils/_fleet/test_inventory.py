@@ -7,6 +7,7 @@ from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.invent
 
 GROUPS = {"container_groups": ["core"]}
 LOCAL = {**GROUPS, "ansible_connection": "local"}
+REACHED = {**LOCAL, "container_engine": "docker"}
 
 
 def read(**variables):
@@ -30,11 +31,11 @@ def read(**variables):
         ({**GROUPS, "ansible_host": "10.0.0.5", "ansible_port": 22}, {**GROUPS, "ansible_host": "10.0.0.5"}, True),
         ({**GROUPS, "ansible_host": "10.0.0.5", "ansible_port": 2222}, {**GROUPS, "ansible_host": "10.0.0.5"}, False),
         (
-            {**LOCAL, "container_engine_url": "tcp://10.0.0.9:2375"},
-            {**GROUPS, "container_engine_url": "tcp://10.0.0.9:2375"},
+            {**REACHED, "container_engine_url": "tcp://10.0.0.9:2375"},
+            {**REACHED, "container_engine_url": "tcp://10.0.0.9:2375"},
             True,
         ),
-        ({**LOCAL, "container_engine_url": "ssh://win"}, {**LOCAL, "container_engine_url": "ssh://mac"}, False),
+        ({**REACHED, "container_engine_url": "ssh://win"}, {**REACHED, "container_engine_url": "ssh://mac"}, False),
         (LOCAL, {"ansible_connection": "local"}, False),
     ],
 )
