@@ -41,7 +41,7 @@ class Host:
 DUE: tuple[tuple[str, t.Callable[[Mapping[str, t.Any]], t.Sequence[str]]], ...] = (
     ("wsl", lambda result: [each["message"] for each in result.get("restarts", ())]),
     ("docker_desktop", lambda result: result.get("messages", ())),
-    ("docker_restarted", lambda result: [result["due"]] if result.get("due") else []),
+    ("docker_taken", lambda result: [result["due"]] if result.get("due") else []),
     ("rocm_users_added", lambda result: _log_in(result)),
     ("intel_users_added", lambda result: _log_in(result)),
 )

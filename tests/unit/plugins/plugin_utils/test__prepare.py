@@ -123,8 +123,8 @@ def test_the_sum(hosts: dict[str, Host], check: bool, line: str) -> None:
         ({}, []),
         ({"wsl": {"restarts": [{"message": "wsl --shutdown"}]}}, ["wsl --shutdown"]),
         ({"docker_desktop": {"messages": ["Quit Docker Desktop."]}}, ["Quit Docker Desktop."]),
-        ({"docker_restarted": {"due": ""}}, []),
-        ({"docker_restarted": {"due": "Docker is to be restarted"}}, ["Docker is to be restarted"]),
+        ({"docker_taken": {"due": ""}}, []),
+        ({"docker_taken": {"due": "Docker is to be restarted"}}, ["Docker is to be restarted"]),
         ({"wsl": {"skipped": True}}, []),
         (
             {
