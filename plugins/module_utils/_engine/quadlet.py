@@ -11,6 +11,7 @@ file and from systemd. One that stands by is its file under a name that Quadlet 
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -91,6 +92,8 @@ class QuadletEngine(PodmanEngine):
             self._podman.dialect("create"),
             gated=bool(test) and test[0] != "NONE",
             rootless=self._folder.rootless,
+            # An ordinary user may make control groups of version 2 only (tried: «permission denied» by runc).
+            split=not self._folder.rootless or os.path.exists("/sys/fs/cgroup/cgroup.controllers"),
         )
         make_bind_sources(config)
         file = UnitFile(config.name, self._folder.path(config.name), text)
@@ -118,6 +121,9 @@ class QuadletEngine(PodmanEngine):
         file = self._folder.read(name)
         if file is None:
             return super().start_container(name)
+        if not self._unit(file).loaded:
+            # A run that was killed before it told systemd.
+            self._systemd.reload()
         self._systemd.start(file.service)
         deadline, pause = self._clock() + _START_PATIENCE, 0.05
         while True:
@@ -125,9 +131,7 @@ class QuadletEngine(PodmanEngine):
             if there is not None and there.state == "running":
                 return None
             unit = self._unit(file)
-            if not unit.has_job and (unit.active in ("active", "inactive", "failed") or _waits_to_restart(unit)):
-                return self._refuse_failed(file, unit)
-            if _waits_to_restart(unit):
+            if _waits_to_restart(unit) or (not unit.has_job and unit.active in ("active", "inactive", "failed")):
                 return self._refuse_failed(file, unit)
             if self._clock() >= deadline:
                 raise EngineError(f"systemd did not start it in {_START_PATIENCE:g} s", path=f"container {name}")
@@ -137,7 +141,7 @@ class QuadletEngine(PodmanEngine):
     def _refuse_failed(self, file: UnitFile, unit: Unit) -> None:
         if unit.active == "active" or unit.exit_code not in _PODMAN_FAILED:
             return
-        said = self._systemd.journal(file.service, 5).strip()
+        said = self._systemd.journal(file.service, file.name, 5).strip()
         raise EngineError(f"podman run: {said or f'exit status {unit.exit_code}'}", path=f"container {file.name}")
 
     def stop_container(self, name: str, grace: float) -> None:
@@ -157,10 +161,11 @@ class QuadletEngine(PodmanEngine):
 
     def remove_container(self, name: str) -> None:
         file = self._folder.read(name)
-        if file is not None and not file.aside and self._unit(file).active not in ("inactive", "failed"):
-            # Told to stop first, so that it does not come up again when it is killed.
-            self._systemd.stop(file.service, wait=False)
-            self._podman.run("kill", name)
+        if file is not None and not file.aside:
+            if self._unit(file).active not in ("inactive", "failed"):
+                # Told to stop first, so that it does not come up again when it is killed.
+                self._systemd.stop(file.service, wait=False)
+                self._podman.run("kill", name)
             self._systemd.stop(file.service)
         if file is None or not file.aside:
             super().remove_container(name)
@@ -180,7 +185,7 @@ class QuadletEngine(PodmanEngine):
 
     def logs(self, name: str, lines: int) -> str:
         file = self._folder.read(name)
-        return super().logs(name, lines) if file is None else self._systemd.journal(file.service, lines)
+        return super().logs(name, lines) if file is None else self._systemd.journal(file.service, name, lines)
 
 
 def _runs(container: ObservedContainer, file: UnitFile) -> bool:
@@ -215,7 +220,8 @@ def _state(unit: Unit) -> tuple[str, int | None]:
         # A timeout, or a start that podman refused, too: then there is no exit status of a container.
         return "exited", unit.exit_code or 1
     if unit.active == "inactive":
-        return ("exited", unit.exit_code) if unit.ran else ("created", None)
+        # systemd forgets what nothing refers to, so one that never ran looks like one that was stopped. Either is started.
+        return "exited", unit.exit_code if unit.ran else None
     return "restarting", None
 
 

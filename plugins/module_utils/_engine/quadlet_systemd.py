@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import subprocess
 import threading
 import typing as t
@@ -37,6 +38,10 @@ OLDEST_PODMAN = (5, 0)
 
 def too_old(version: str) -> str:
     return f"Podman {version} has no units that wait for health; containers under systemd need Podman 5.0"
+
+
+_NOISE = re.compile(r"[0-9a-f]{64}|.*: Killing process \d+ \(.*\) with signal SIGKILL\.")
+"""What podman says when it has started a container, and systemd of what is left when one ended."""
 
 
 @dataclass(frozen=True)
@@ -169,17 +174,22 @@ class Systemd:
         if wait:
             self._systemctl("reset-failed", name)
 
-    def journal(self, name: str, lines: int) -> str:
-        """The last lines of its last life: of its container, of podman, of systemd about it."""
-        _status, text, _said = self._systemctl("show", "--property=InvocationID", "--value", name)
-        life, user = text.strip(), "USER_" if self._scope else ""
-        matches = (
-            [f"_SYSTEMD_INVOCATION_ID={life}", "+", f"{user}INVOCATION_ID={life}"] if life else [f"{user}UNIT={name}"]
-        )
+    def journal(self, name: str, container: str, lines: int) -> str:
+        """What was written since it was started last: by its container, by podman, by systemd about it.
+
+        Lines of a container that ended at once belong to no unit any more when the journal asks, but name the container.
+        """
+        _status, text, _said = self._systemctl("show", "--property=InactiveExitTimestamp", "--timestamp=unix", name)
+        since = text.strip().partition("=")[2]
+        user = "USER_" if self._scope else ""
+        matches = [f"_SYSTEMD_{user}UNIT={name}", "+", f"{user}UNIT={name}", "+", f"CONTAINER_NAME={container}"]
         status, text, said = self._run(
-            "journalctl", "--quiet", "--no-pager", "--output=cat", f"--lines={lines}", *matches
+            *("journalctl", "--quiet", "--no-pager", "--output=cat", f"--lines={5 * lines}"),
+            *([f"--since={since}"] if since else []),
+            *matches,
         )
-        return text if status == 0 else said
+        written = [line for line in text.splitlines() if line and not _NOISE.fullmatch(line)]
+        return "\n".join(written[-lines:]) if status == 0 else said
 
     def complaint(self, file: str) -> str:
         """What Quadlet says against a unit file that it made no service of."""

@@ -95,19 +95,21 @@ def render(
     dialect: Dialect,
     gated: bool,
     rootless: bool,
+    split: bool = True,
 ) -> str:
     """The unit of a container whose image is resolved and whose health test is known.
 
     gated: it has a health check, its own or its image's: what is ordered after it starts when that passed.
+    split: its control group can be below the service's.
+    Nothing enables it: at boot it is started by the unit of its group, in plan order (`_boot/units.py`).
     """
     if config.image.startswith("build:") or config.image.endswith(_UNIT_SUFFIXES):
         raise EngineError(f"image {config.image!r} cannot stand in a unit", path=f"container {config.name}")
     sections = {
         "Unit": _unit(config, labels, rootless),
         "Quadlet": [("DefaultDependencies", "false")],
-        "Container": _container(config, labels, bind_sources, dialect, gated),
+        "Container": _container(config, run_options(config, labels, bind_sources, dialect, split), dialect, gated),
         "Service": _service(config),
-        "Install": [("WantedBy", "default.target" if rootless else "multi-user.target")],
     }
     text = "# Made by gpu_fleet.containers. What is changed here by hand is lost when the container is made anew.\n"
     for section, lines in sections.items():
@@ -132,10 +134,7 @@ def _unit(config: ContainerConfig, labels: dict[str, str], rootless: bool) -> li
     return [*lines, ("StartLimitIntervalSec", "0")]
 
 
-def _container(
-    config: ContainerConfig, labels: dict[str, str], bind_sources: dict[str, str], dialect: Dialect, gated: bool
-) -> list[tuple[str, str]]:
-    pairs = run_options(config, labels, bind_sources, dialect)
+def _container(config: ContainerConfig, pairs: list[Pair], dialect: Dialect, gated: bool) -> list[tuple[str, str]]:
     lines = [("Image", _doubled(config.image))]
     if config.runtime:
         lines.append(("GlobalArgs", f"--runtime {quote(config.runtime)}"))
@@ -149,7 +148,7 @@ def _container(
 
 
 def run_options(
-    config: ContainerConfig, labels: dict[str, str], bind_sources: dict[str, str], dialect: Dialect
+    config: ContainerConfig, labels: dict[str, str], bind_sources: dict[str, str], dialect: Dialect, split: bool
 ) -> list[Pair]:
     """Those of ``podman create`` without --restart, which is systemd's here.
 
@@ -161,7 +160,7 @@ def run_options(
     ]
     if not config.log_driver:
         pairs.append(("--log-driver", "passthrough" if config.one_shot and not config.tty else "journald"))
-    if config.cgroup_parent:
+    if config.cgroup_parent or not split:
         # Quadlet's own --cgroups=split, which comes before, takes no parent.
         pairs.append(("--cgroups", "enabled"))
     return pairs

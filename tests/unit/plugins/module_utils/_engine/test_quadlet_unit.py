@@ -175,10 +175,10 @@ def test_what_waits_for_health():
     assert "Notify=healthy" not in once and "TimeoutStartSec=infinity" in once
 
 
-def test_who_wants_it():
+def test_what_it_starts_behind():
     system, user = _lines(_unit(samples.BASE)), _lines(_unit(samples.BASE, rootless=True))
-    assert "WantedBy=multi-user.target" in system and "After=network-online.target" in system
-    assert "WantedBy=default.target" in user and "After=network-online.target" not in user
+    assert "After=network-online.target" in system and "After=network-online.target" not in user
+    assert "DefaultDependencies=false" in system and "[Install]" not in system, "its group's unit starts it"
 
 
 @pytest.mark.parametrize(
