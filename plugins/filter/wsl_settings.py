@@ -24,7 +24,6 @@ author:
 description:
   - Says what the variables of the role C(gpu_fleet.containers.wsl) set in C(/etc/wsl.conf) and in C(.wslconfig). A variable
     that is unset sets nothing.
-  - Values are written as WSL reads them, with quotes and escapes where it needs them.
 options:
   _input:
     description:
@@ -44,7 +43,7 @@ _value:
   description:
     - C(wsl_conf) and C(wslconfig), each with sections, keys and values, as the settings of an ini file.
   type: dict
-  sample: {wsl_conf: {boot: {systemd: "true"}}, wslconfig: {general: {instanceIdleTimeout: "-1"}}}
+  sample: {wsl_conf: {boot: {systemd: true}}, wslconfig: {general: {instanceIdleTimeout: "-1"}}}
 """
 
 

@@ -18,6 +18,7 @@ from .._errors import InputError
 from .._gpu.guarded import SILENT
 from .._gpu.platform import environment
 from .._gpu.probe import CommandResult
+from .._settings import ini_text
 from .reader import DesktopReader
 
 WSL_CONF = "/etc/wsl.conf"
@@ -81,21 +82,8 @@ def mounted_drives(reader: DesktopReader) -> dict[str, str]:
 
 def automount_root(reader: DesktopReader) -> str:
     """Where wsl.conf has drives mounted ([automount] root), without a slash at its end; «/mnt» by default."""
-    return (ini_value(reader.file(WSL_CONF) or "", "automount", "root") or "/mnt").rstrip("/")
-
-
-def ini_value(text: str, section: str, key: str) -> str:
-    """A value as WSL reads it: names in any case, the first one counts, «#» begins a comment (configfile.cpp)."""
-    inside = False
-    for line in text.lstrip("\ufeff").splitlines():
-        head = re.match(r"\s*\[([A-Za-z0-9]+)\]", line)
-        if head:
-            inside = head.group(1).lower() == section.lower()
-            continue
-        pair = re.match(r'\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*("[^"]*"|[^#]*)', line)
-        if inside and pair and pair.group(1).lower() == key.lower():
-            return pair.group(2).strip().strip('"')
-    return ""
+    sections = ini_text.data((reader.file(WSL_CONF) or "").lstrip("\ufeff"))
+    return (sections.get("automount", {}).get("root") or "/mnt").rstrip("/")
 
 
 def find_profile(reader: DesktopReader, drives: dict[str, str], given: str = "") -> Profile:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from .._errors import FleetError, InputError, raise_all
 
-Sections = dict[str, dict[str, str]]
+Sections = dict[str, dict[str, t.Any]]
 
 KEEP_ALIVE: Sections = {"general": {"instanceIdleTimeout": "-1"}, "wsl2": {"vmIdleTimeout": "-1"}}
 """Never stopped for being idle.
@@ -27,8 +27,6 @@ that do not know the other key; an unknown key is a warning there, no error (`co
 """
 
 NETWORKING = ("none", "nat", "bridged", "mirrored", "virtioproxy", "consomme")
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
-"""What WSL takes as the name of a section or key; anything else ends its reading of the file (`configfile.cpp`)."""
 SIZE = re.compile(r"\d+\s*(?:[KMGT]?B|[KMGT])?", re.IGNORECASE)
 
 
@@ -59,10 +57,10 @@ def wanted(variables: t.Mapping[str, t.Any]) -> WslSettings:
     own: Sections = {}
     systemd = _flag(variables.get("systemd"), "wsl_systemd", errors)
     if systemd is not None:
-        own["boot"] = {"systemd": _written(systemd)}
+        own["boot"] = {"systemd": systemd}
     user = str(variables.get("default_user") or "")
     if user:
-        own["user"] = {"default": _written(user)}
+        own["user"] = {"default": user}
     result = WslSettings(
         _with(own, variables.get("conf_settings"), "wsl_conf_settings", errors),
         _with(machine, variables.get("settings"), "wsl_settings", errors),
@@ -72,35 +70,20 @@ def wanted(variables: t.Mapping[str, t.Any]) -> WslSettings:
 
 
 def _with(sections: Sections, more: t.Any, path: str, errors: list[FleetError]) -> Sections:
-    """`more` laid over; a name counts as the same in any case, as WSL reads it."""
+    """`more` laid over; a name counts as the same in any case, as WSL reads it. What WSL cannot read is refused later,
+    by the merge."""
     result = {section: dict(keys) for section, keys in sections.items()}
-    if not isinstance(more or {}, dict):
-        errors.append(InputError("must be a dictionary of sections", path=path))
+    if not isinstance(more or {}, dict) or not all(isinstance(keys, dict) for keys in (more or {}).values()):
+        errors.append(InputError("must be a dictionary of sections, each with its keys", path=path))
         return result
     for section, keys in (more or {}).items():
-        if not NAME.fullmatch(str(section)) or not isinstance(keys, dict):
-            errors.append(InputError("must be a section (letters and digits) with its keys", path=f"{path}.{section}"))
-            continue
         inside = result.setdefault(_known(str(section), result), {})
-        for key, value in keys.items():
-            if not NAME.fullmatch(str(key)) or isinstance(value, (dict, list)) or value is None:
-                errors.append(
-                    InputError("must be a key (letters and digits) with one value", path=f"{path}.{section}.{key}")
-                )
-                continue
-            inside[_known(str(key), inside)] = _written(value)
+        inside.update({_known(str(key), inside): value for key, value in keys.items()})
     return result
 
 
 def _known(name: str, names: t.Iterable[str]) -> str:
     return next((known for known in names if known.lower() == name.lower()), name)
-
-
-def _written(value: t.Any) -> str:
-    """A value as it stands in the file: «\\» and «"» escaped, in quotes where «#» or a space at an end would be lost."""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{text}"' if "#" in text or text != text.strip() else text
 
 
 def _flag(value: t.Any, path: str, errors: list[FleetError]) -> bool | None:

@@ -16,7 +16,7 @@ desktop = docker_desktop_settings.FilterModule().filters()["docker_desktop_setti
 
 def test_wsl_settings() -> None:
     assert wsl({"systemd": True, "memory": "8GB"}) == {
-        "wsl_conf": {"boot": {"systemd": "true"}},
+        "wsl_conf": {"boot": {"systemd": True}},
         "wslconfig": {"wsl2": {"memory": "8GB"}},
     }
     with pytest.raises(AnsibleError, match="wsl_memory"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._desktop.windows import (
-    ini_value,
     interop_sockets,
     look,
     mounted_drives,
@@ -31,6 +30,11 @@ ASK = ("cmd.exe", "/c", "echo %USERPROFILE%")
         (MOUNTS + "D:\\134 /mnt/d 9p rw 0 0\n", {}, {"c": "/mnt/c", "d": "/mnt/d"}),
         ("drvfsaC9 /mnt/c virtiofs rw 0 0\n", {"mnt/c/Users/": ""}, {"c": "/mnt/c"}),
         ("", {"etc/wsl.conf": "[automount]\nroot = /win/ # here\n", "win/c/Users/": ""}, {"c": "/win/c"}),
+        (
+            "",
+            {"etc/wsl.conf": "\ufeff[AutoMount]\r\nROOT=/win\r\nroot=/other\r\n", "win/c/Users/": ""},
+            {"c": "/win/c"},
+        ),
         ("", {"etc/wsl.conf": "[automount]\nroot=/\n", "c/Users/": "", "etc/": ""}, {"c": "/c"}),
         ("", {"mnt/c/": ""}, {}),  # made for a drive that is not mounted
         ("", {}, {}),
@@ -39,22 +43,6 @@ ASK = ("cmd.exe", "/c", "echo %USERPROFILE%")
 )
 def test_drives(tmp_path, mounts, files, drives):
     assert mounted_drives(Machine(build(tmp_path, {"proc/mounts": mounts, **files}))) == drives
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("[automount]\nroot=/a\n", "/a"),
-        ("\ufeff[AutoMount]\r\nRoot = /a\r\n", "/a"),
-        ("[automount]\nroot=/a\nroot=/b\n", "/a"),  # WSL keeps the first
-        ('[automount]\nroot="/a # b" # c\n', "/a # b"),
-        ("[network]\nroot=/a\n[automount]\n#root=/b\n", ""),
-        ("root=/a\n", ""),
-        ("", ""),
-    ],
-)
-def test_a_value_is_read_as_wsl_reads_it(text, value):
-    assert ini_value(text, "automount", "root") == value
 
 
 @pytest.mark.parametrize(
