@@ -82,6 +82,13 @@ options:
     description:
       - Group of a file that is made.
     type: str
+  validate:
+    description:
+      - A command that judges what the file would say, as a list of words; C(%s) stands for the path of a copy. When it fails
+        nothing is changed, and what it said is the error. It runs in check mode as well.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - gpu_fleet.containers.attributes
 attributes:
@@ -178,6 +185,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._settings import files
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._settings.apply import Done, apply, look
@@ -194,6 +202,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "mode": {"type": "raw"},
     "owner": {"type": "str"},
     "group": {"type": "str"},
+    "validate": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -204,10 +213,29 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
     module.no_log_values.update(secrets(wanted["settings"]))
     real = files.resolve(wanted["path"])
     request = Request(wanted["path"], wanted["format"], wanted["by"], settings, wanted["lists"] == "add")
+    _validate(module, look(request, real))
     done = look(request, real) if module.check_mode else apply(request, real, lambda path: _own(module, path))
     for key in done.plan.kept:
         module.warn(f"{wanted['path']}: {key} was changed by somebody else since; it stays as it is.")
     return _result(done, wanted["path"])
+
+
+def _validate(module: AnsibleModule, would: Done) -> None:
+    """Have the program that reads the file judge what it would say; InputError with its words when it refuses."""
+    if not module.params["validate"] or not would.changed or would.plan.after is None:
+        return
+    copy = os.path.join(module.tmpdir, os.path.basename(module.params["path"]))
+    with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(would.plan.after)
+    argv = [word.replace("%s", copy) for word in module.params["validate"]]
+    status, output, errors = module.run_command(argv)
+    if status != 0:
+        said = (errors or output).strip().replace(copy, module.params["path"])
+        raise InputError(
+            f"{argv[0]} refuses it with {', '.join(would.plan.changed)} as wanted: {said}",
+            module.params["path"],
+            "Nothing was changed.",
+        )
 
 
 def _own(module: AnsibleModule, path: str) -> None:
