@@ -110,9 +110,10 @@ def command_environment(
 
     After `su` or `become` XDG_RUNTIME_DIR is absent, and Podman would fall back to a
     directory below /tmp: a different set of running containers (podman(1), «XDG_RUNTIME_DIR»).
-    So is the address of the user's bus, over which both talk to the user's systemd.
+    So is the address of the user's bus, over which both talk to the user's systemd. A warning about cgroup v1 would stand
+    in what programs in containers print, on every call.
     """
-    result = {**environment, "LC_ALL": "C"}
+    result = {**environment, "LC_ALL": "C", "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
     folder = f"/run/user/{uid}"
     if uid != 0 and not result.get("XDG_RUNTIME_DIR") and is_directory(folder):
         result["XDG_RUNTIME_DIR"] = folder

@@ -268,6 +268,8 @@ class Link:
     """True: through the other host's published port; False: over a network of the plan."""
     outside: bool = False
     """True: the other host is not part of this run, so the consumer checks it before any change."""
+    needed: bool = False
+    """True: the other end is a group on another host that this one needs: it is up, and must answer, when this one changes."""
     check: tuple[str, ...] = ()
     """A command inside the consuming container that answers whether the link works, if given."""
 

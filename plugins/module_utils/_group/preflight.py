@@ -206,14 +206,18 @@ def binds(wanted: t.Iterable[Wanted]) -> list[FleetError]:
     ]
 
 
-def outside_links(groups: t.Sequence[Group]) -> list[FleetError]:
-    """Links to hosts outside this run must answer now; all are asked at once, each other group gives one error."""
+def silent_links(groups: t.Sequence[Group], changing: bool) -> list[FleetError]:
+    """Links to hosts outside this run must answer now; all are asked at once, each other group gives one error.
+
+    changing: this call brings the groups up, so what they need on other hosts is up already and must answer, too: a
+    network that was cut meanwhile is no reason to take down what still runs.
+    """
     wishes = [
         (group, service.name, link)
         for group in groups
         for service in group.services
         for link in service.links
-        if link.outside
+        if link.outside or (changing and link.needed)
     ]
     if not wishes:
         return []
@@ -238,7 +242,9 @@ def _silence(host: str, other: str, found: list[tuple[Group, str, Link]], reason
     return FleetError(
         f"the link to {link.to} on {host} does not answer; tried {tried}; needed by {', '.join(consumers)}",
         f"{group.config_files or group.name}: services.{service}.x-links.{link.variable}",
-        f"Start it: ansible-playbook deploy.yml -l {host} -e container_group={other}",
+        f"Start it: ansible-playbook deploy.yml -l {host} -e container_group={other}"
+        if link.outside
+        else f"It is up, so look at the network and firewalls between this host and {host}; then deploy again.",
     )
 
 

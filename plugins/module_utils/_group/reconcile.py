@@ -198,7 +198,7 @@ def _preflight(
     errors = preflight.objects(selected, owned, observed, request.adopt)
     errors += preflight.renamed_volumes(plans, request.groups, owned)
     errors += preflight.needed_groups(request.groups, {group.name for group in selected}, owned)
-    errors += preflight.outside_links(selected)
+    errors += preflight.silent_links(selected, changing=not request.check)
     if request.local:
         errors += preflight.ports(plans, wanted, _going(request, plans, owned, elsewhere))
         errors += preflight.binds(wanted.values())

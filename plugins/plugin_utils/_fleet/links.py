@@ -89,6 +89,7 @@ def _resolve(
         host=provider.host.name,
         published=provider.host.name != consumer.host.name,
         outside=not provider.host.inside,
+        needed=provider.host.name != consumer.host.name and provider.name in consumer.spec.needs,
         check=wish.check,
     )
     return Resolved(consumer, service, provider, wish.service, link, network)

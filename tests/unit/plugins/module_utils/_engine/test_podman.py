@@ -113,13 +113,14 @@ def test_missing_podman(tmp_path):
 
 
 BUS = "DBUS_SESSION_BUS_ADDRESS"
-RUNTIME = {"LC_ALL": "C", "XDG_RUNTIME_DIR": "/run/user/1000", BUS: "unix:path=/run/user/1000/bus"}
-MINE = {"LC_ALL": "C", "XDG_RUNTIME_DIR": "/mine", BUS: "unix:path=/mine/bus"}
+PLAIN = {"LC_ALL": "C", "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
+RUNTIME = {**PLAIN, "XDG_RUNTIME_DIR": "/run/user/1000", BUS: "unix:path=/run/user/1000/bus"}
+MINE = {**PLAIN, "XDG_RUNTIME_DIR": "/mine", BUS: "unix:path=/mine/bus"}
 ENVIRONMENTS = [
-    (0, {}, True, {"LC_ALL": "C"}),
-    (0, {"XDG_RUNTIME_DIR": "/run/user/0"}, True, {"LC_ALL": "C", "XDG_RUNTIME_DIR": "/run/user/0"}),
+    (0, {}, True, PLAIN),
+    (0, {"XDG_RUNTIME_DIR": "/run/user/0"}, True, {**PLAIN, "XDG_RUNTIME_DIR": "/run/user/0"}),
     (1000, {}, True, RUNTIME),
-    (1000, {}, False, {"LC_ALL": "C"}),
+    (1000, {}, False, PLAIN),
     (1000, {"XDG_RUNTIME_DIR": "/mine", "LC_ALL": "de"}, True, MINE),
     (1000, {"XDG_RUNTIME_DIR": "/mine", BUS: "unix:path=/b"}, True, {**MINE, BUS: "unix:path=/b"}),
 ]

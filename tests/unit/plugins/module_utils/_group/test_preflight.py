@@ -290,7 +290,7 @@ def test_one_error_for_all_links_to_a_group_that_is_silent():
             Link("INSIDE_URL", down, "core/b:80", HOST),
         )
         second = linked("audio", Link("MEMORY", down, "pc2-memory/orchestrator:7140", "pc2", True, True))
-        (error,) = preflight.outside_links([first, second])
+        (error,) = preflight.silent_links([first, second], changing=False)
     assert str(error) == (
         f"core: services.a.x-links.MEMORY_URL: the link to pc2-memory/orchestrator:7140 on pc2 does not answer; "
         f"tried {down} (Connection refused); needed by core/a, audio/a. "
@@ -299,7 +299,23 @@ def test_one_error_for_all_links_to_a_group_that_is_silent():
 
 
 def test_links_inside_this_run_are_not_asked():
-    assert preflight.outside_links([linked("core", Link("X", "tcp://127.0.0.1:1", "core/b:80", HOST))]) == []
+    link = Link("X", "tcp://127.0.0.1:1", "core/b:80", "pc2", True)
+    for changing in (False, True):
+        assert preflight.silent_links([linked("core", link)], changing) == []
+
+
+def test_what_is_needed_on_another_host_must_answer_when_groups_change():
+    with taken() as number:
+        pass
+    url = f"tcp://127.0.0.1:{number}"
+    core = linked("core", Link("MEMORY_URL", url, "pc2-memory/orchestrator:7140", "pc2", True, needed=True))
+    assert preflight.silent_links([core], changing=False) == [], "in check mode it may not be up yet"
+    (error,) = preflight.silent_links([core], changing=True)
+    assert str(error) == (
+        f"core: services.a.x-links.MEMORY_URL: the link to pc2-memory/orchestrator:7140 on pc2 does not answer; "
+        f"tried {url} (Connection refused); needed by core/a. "
+        "It is up, so look at the network and firewalls between this host and pc2; then deploy again."
+    )
 
 
 def test_the_patience_is_never_longer_than_the_groups_timeout(monkeypatch):
@@ -313,7 +329,7 @@ def test_the_patience_is_never_longer_than_the_groups_timeout(monkeypatch):
     monkeypatch.setattr(preflight, "wait_for", wait_for)
     link = Link("X", "tcp://127.0.0.1:1", "g/b:80", "pc2", True, True)
     for timeout in (2.0, 600.0):
-        preflight.outside_links([linked("core", link, timeout=timeout)])
+        preflight.silent_links([linked("core", link, timeout=timeout)], changing=False)
     assert asked == [2.0, preflight.OUTSIDE_PATIENCE]
 
 
