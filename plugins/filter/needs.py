@@ -24,7 +24,7 @@ description:
   - Compares what M(gpu_fleet.containers.gpu_facts) found on a host with what the inventory says of it, and answers which
     roles have something to do there, with the reason of each. C(prepare.yml) runs these roles and no others.
   - A role is needed where something is missing that it brings, where it can mend a finding, or where the inventory
-    sets one of its variables (such as C(docker_settings)), so that the host follows them.
+    sets one of its variables (such as C(docker_daemon_settings)), so that the host follows them.
   - A host whose engine is elsewhere (C(container_engine_url) is V(tcp://…) or V(ssh://…)) needs nothing.
 positional: _input, variables
 options:

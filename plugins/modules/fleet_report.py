@@ -19,7 +19,7 @@ options:
       - The playbook. V(deploy) reads the variables C(fleet_asked) and C(fleet_results), V(doctor)
         C(gpu_fleet_facts), V(status) C(fleet_status), V(teardown) C(fleet_removed) and V(verify) C(fleet_verified).
       - V(prepare) reads C(gpu_fleet_facts), C(prepare_needs), C(prepare_failed), C(prepare_after), and what the roles registered
-        of what somebody has to do (C(wsl), C(docker_desktop), C(docker_taken), C(rocm_users_added), C(intel_users_added)).
+        of what somebody has to do (C(wsl_after), C(docker_desktop_after), C(docker_taken), C(rocm_users_added), C(intel_users_added)).
     type: str
     required: true
     choices: [deploy, doctor, prepare, status, teardown, verify]

@@ -13,6 +13,7 @@ import typing as t
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
+from ..module_utils._engine.docker_url import is_elsewhere
 from ..module_utils._errors import InputError
 from ..module_utils._gpu.engines import NOT_INTEGRATED
 from ._nearest import did_you_mean
@@ -43,9 +44,6 @@ MENDED = {
 
 MENDED_IN_DOCKER = ("nvidia-runtime-missing", "cdi-off")
 """The same for `nvidia_toolkit` where Docker is this host's engine; another engine's Docker is left alone."""
-
-ELSEWHERE = ("tcp://", "http://", "https://", "ssh://")
-"""How the URL of an engine on another machine begins."""
 
 READ = (
     "container_engine",
@@ -128,7 +126,7 @@ def needs(gpu: Facts | None, variables: Variables) -> list[dict[str, t.Any]]:
 
 def engine_elsewhere(variables: Variables) -> bool:
     """Whether the host's engine runs on another machine than the one that Ansible talks to."""
-    return str(variables.get("container_engine_url") or "").startswith(ELSEWHERE)
+    return is_elsewhere(str(variables.get("container_engine_url") or ""))
 
 
 def _reasons(host: _Host) -> Iterator[tuple[str, str]]:

@@ -39,8 +39,8 @@ class Host:
 
 
 DUE: tuple[tuple[str, t.Callable[[Mapping[str, t.Any]], t.Sequence[str]]], ...] = (
-    ("wsl", lambda result: [each["message"] for each in result.get("restarts", ())]),
-    ("docker_desktop", lambda result: result.get("messages", ())),
+    ("wsl_after", lambda result: [each["message"] for each in result.get("restarts", ())]),
+    ("docker_desktop_after", lambda result: result.get("messages", ())),
     ("docker_taken", lambda result: [result["due"]] if result.get("due") else []),
     ("rocm_users_added", lambda result: _log_in(result)),
     ("intel_users_added", lambda result: _log_in(result)),

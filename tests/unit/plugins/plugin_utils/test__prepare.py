@@ -121,11 +121,11 @@ def test_the_sum(hosts: dict[str, Host], check: bool, line: str) -> None:
     ("registered", "texts"),
     [
         ({}, []),
-        ({"wsl": {"restarts": [{"message": "wsl --shutdown"}]}}, ["wsl --shutdown"]),
-        ({"docker_desktop": {"messages": ["Quit Docker Desktop."]}}, ["Quit Docker Desktop."]),
+        ({"wsl_after": {"restarts": [{"message": "wsl --shutdown"}]}}, ["wsl --shutdown"]),
+        ({"docker_desktop_after": {"messages": ["Quit Docker Desktop."]}}, ["Quit Docker Desktop."]),
         ({"docker_taken": {"due": ""}}, []),
         ({"docker_taken": {"due": "Docker is to be restarted"}}, ["Docker is to be restarted"]),
-        ({"wsl": {"skipped": True}}, []),
+        ({"wsl_after": {"skipped": True}}, []),
         (
             {
                 "rocm_users_added": {"results": [{"item": "ann", "changed": True}, {"item": "bob", "changed": False}]},
