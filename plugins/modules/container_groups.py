@@ -26,7 +26,7 @@ options:
   plan:
     description:
       - This host's part of what M(gpu_fleet.containers.fleet_plan) returned, for example C(fleet.hosts[inventory_hostname]).
-      - It stands for O(engine), O(engine_url), O(groups), O(images), O(adopt), O(state_dir), O(supervisor) and
+      - It stands for O(engine), O(engine_url), O(engine_tls), O(groups), O(images), O(adopt), O(state_dir), O(supervisor) and
         O(boot_wait). O(secrets) are filled from the variable C(container_secrets) and the controller's files, as the plan says.
     type: dict
   asked:
@@ -84,6 +84,8 @@ options:
   state_dir:
     description:
       - Directory on the host for staged files, secrets and the lock.
+      - For the default, a user other than root who cannot write there gets C($XDG_DATA_HOME/gpu-fleet) or
+        C(~/.local/share/gpu-fleet).
     type: path
     default: /var/lib/gpu-fleet
   supervisor:
@@ -234,6 +236,15 @@ left_behind:
   description: Volumes of this host that lie on another engine.
   returned: with state=present
   type: dict
+boot_units:
+  description:
+    - Files of systemd that start the groups at boot in the order of the plan, C(written) and C(removed). There are some
+      with O(supervisor=systemd).
+  returned: with state=present
+  type: dict
+  sample:
+    written: [/etc/systemd/system/gpu-fleet-mainpc-core-services.service, /var/lib/gpu-fleet/boot/mainpc-core-services.json]
+    removed: []
 networks:
   description: Networks that are made.
   returned: with state=present
@@ -264,12 +275,20 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.apply import Boot, boot_of
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.systemd import systemd_here
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_url import (
+    Tls,
+    default_socket,
+    is_elsewhere,
+)
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import is_installed, open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError, InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import Group, from_dict
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.reconcile import Request, reconcile
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.teardown import tear_down
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._host.directories import own_directory
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import from_dict as image_from_dict
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.engines import other_engines
@@ -311,16 +330,39 @@ def _present(module: AnsibleModule, events: Events) -> dict[str, t.Any]:
         supervisor=params["supervisor"],
         boot_wait=params["boot_wait"],
         files_archive=params["files_archive"] or "",
-        local=params["engine_url"].partition("://")[0] in ("", "unix"),
+        local=not is_elsewhere(params["engine_url"]),
+        by_api=is_elsewhere(params["engine_url"]),
         check=module.check_mode,
     )
     engine = _engine_to_use(module)
-    return reconcile(request, engine, other_engines(params["engine"]), events)
+    others = other_engines(params["engine"], params["engine_url"])
+    return reconcile(request, engine, others, events, _boot(params, request.groups))
+
+
+def _boot(params: dict[str, t.Any], groups: t.Sequence[Group]) -> Boot | None:
+    """The host's boot files; None where its engine, and with it its systemd, is on another machine."""
+    if is_elsewhere(params["engine_url"]):
+        return None
+    path = params["engine_url"].partition("://")[2] or default_socket()
+    return boot_of(
+        params["host"],
+        groups,
+        params["engine"],
+        params["supervisor"],
+        params["state_dir"],
+        params["boot_wait"],
+        systemd_here(),
+        path,
+    )
+
+
+def _open(params: dict[str, t.Any], supervisor: str = "") -> Engine:
+    return open_engine(params["engine"], params["engine_url"], Tls.from_dict(params["engine_tls"]), supervisor)
 
 
 def _engine_to_use(module: AnsibleModule) -> Engine | None:
     try:
-        return open_engine(module.params["engine"], module.params["engine_url"])
+        return _open(module.params, module.params["supervisor"])
     except EngineError:
         # In check mode deploy.yml has not installed or started the engine: one that is not there is empty.
         if module.check_mode and not module.params["engine_url"] and not is_installed(module.params["engine"]):
@@ -330,12 +372,19 @@ def _engine_to_use(module: AnsibleModule) -> Engine | None:
 
 def _absent(module: AnsibleModule, events: Events) -> dict[str, t.Any]:
     params = module.params
-    engines = other_engines(params["engine"])
+    engines = other_engines(params["engine"], params["engine_url"])
     if is_installed(params["engine"]) or params["engine_url"]:
-        engines.insert(0, open_engine(params["engine"], params["engine_url"]))
+        engines.insert(0, _open(params))
     only = None if params["only"] is None else frozenset(params["only"])
     return tear_down(
-        params["host"], engines, only, params["remove_volumes"], params["state_dir"], module.check_mode, events
+        params["host"],
+        engines,
+        only,
+        params["remove_volumes"],
+        params["state_dir"],
+        module.check_mode,
+        events,
+        _boot({**params, "supervisor": "engine"}, ()),
     )
 
 
@@ -345,6 +394,7 @@ def _run(module: AnsibleModule) -> dict[str, t.Any]:
         raise InputError(
             "container_groups was called without its action plugin", mend="Use it as a task, not by another way."
         )
+    module.params["state_dir"] = own_directory(module.params["state_dir"])
     events = Events(module.params["events"] or "")
     try:
         result = _present(module, events) if module.params["state"] == "present" else _absent(module, events)

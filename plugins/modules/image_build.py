@@ -123,6 +123,8 @@ options:
   cache_dir:
     description:
       - Where bootstrapped bases are kept on the host.
+      - For the default, a user other than root who cannot write there gets C($XDG_CACHE_HOME/gpu-fleet) or
+        C(~/.cache/gpu-fleet).
     type: path
     default: /var/cache/gpu-fleet
   events:
@@ -227,6 +229,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_url import Tls
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import is_installed, open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._host.directories import own_directory
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.make import Done, Stager, plan_images
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import from_dict
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
@@ -278,7 +281,7 @@ def stage(module: AnsibleModule) -> dict:
     else:
         engine = _open(module)
         with contextlib.closing(Events(module.params["events"] or "")) as events:
-            done = Stager(engine, module.params["cache_dir"], archives, events.write).stage(specs)
+            done = Stager(engine, own_directory(module.params["cache_dir"]), archives, events.write).stage(specs)
     changes = [entry for entry in done if entry.changed]
     return {
         "changed": bool(changes),

@@ -27,6 +27,8 @@ options:
   directories:
     description:
       - Directories on the host that belong to the fleet as a whole.
+      - For C(/var/lib/gpu-fleet) and C(/var/cache/gpu-fleet), which a user other than root cannot write, that user's own
+        below C(~/.local/share) and C(~/.cache) are meant.
     type: list
     elements: path
     default: []
@@ -89,12 +91,13 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docke
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import is_installed, open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import leftovers
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._host.directories import own_directory
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 
 def look(module: AnsibleModule) -> dict:
-    wanted = module.params
+    wanted = {**module.params, "directories": [own_directory(path) for path in module.params["directories"]]}
     leftovers.check_directories(wanted["directories"])
     remove = wanted["state"] == "absent" and not module.check_mode
     engines, silent = _engines(wanted["engine"], wanted["engine_url"], Tls.from_dict(wanted["engine_tls"]))

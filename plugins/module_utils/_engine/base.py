@@ -122,6 +122,9 @@ class Engine(t.Protocol):
     def contents(self, name: str, config: ContainerConfig) -> dict[str, bytes]:
         """What was put into a container by `parcels` when it was made, as far as it is still there."""
 
+    def give_away(self, path: str, uid: int, gid: int) -> None:
+        """Make a file of this user, who is not root, belong to a user of this engine's containers."""
+
     def start_container(self, name: str) -> None: ...
 
     def stop_container(self, name: str, grace: float) -> None:

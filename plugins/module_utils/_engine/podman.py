@@ -130,6 +130,11 @@ class PodmanEngine:
         )
         return dataclasses.replace(config, extra_hosts=hosts)
 
+    def give_away(self, path: str, uid: int, gid: int) -> None:
+        """In the user namespace that rootless containers live in: there this user is root, and others exist."""
+        if uid or gid:
+            self._podman.ask("unshare", "chown", f"{uid}:{gid}", path, path=path)
+
     def start_container(self, name: str) -> None:
         self._podman.ask("start", name, path=f"container {name}")
 

@@ -125,7 +125,7 @@ def _reconcile(
             request.host,
             "Stage them first with image_build, as deploy.yml does.",
         )
-    parcels = _stage(request, missing_files, wanted)
+    parcels = _stage(request, engine, missing_files, wanted)
     place = Place(engine, request.host, request.state_dir, owned, parcels)
     if boot:
         boot.take_over(group.name for group in selected)
@@ -307,7 +307,9 @@ def _describe(
     }
 
 
-def _stage(request: Request, missing_files: list[str], wanted: dict[Key, Wanted]) -> dict[str, bytes] | None:
+def _stage(
+    request: Request, engine: Engine, missing_files: list[str], wanted: dict[Key, Wanted]
+) -> dict[str, bytes] | None:
     """Content onto the host; or, where the engine is elsewhere, what is put into its containers."""
     configs = [entry.config for entry in wanted.values()]
     if missing_files and not request.files_archive:
@@ -317,7 +319,7 @@ def _stage(request: Request, missing_files: list[str], wanted: dict[Key, Wanted]
     with stage.writing(request.state_dir):
         if missing_files:
             stage.unpack_files(request.state_dir, request.files_archive)
-        stage.write_secrets(request.state_dir, request.host, configs, request.secrets)
+        stage.write_secrets(request.state_dir, request.host, configs, request.secrets, engine.give_away)
     return None
 
 

@@ -60,10 +60,23 @@ def fingerprint_key(state_dir: str, create: bool) -> bytes:
     return key
 
 
-def _write(path: str, content: bytes, mode: int, uid: int = -1, gid: int = -1, first: bool = False) -> None:
+GiveAway = t.Callable[[str, int, int], None]
+"""(path, uid, gid): make a file belong to a user of containers, numbered as they see it."""
+
+
+def _write(
+    path: str,
+    content: bytes,
+    mode: int,
+    uid: int = -1,
+    gid: int = -1,
+    first: bool = False,
+    give_away: GiveAway | None = None,
+) -> None:
     """Write atomically: a reader sees all of it or nothing, and never with a wider mode.
 
     first: raise FileExistsError instead of replacing what is there.
+    give_away: what changes the owner where this user cannot.
     """
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
     try:
@@ -72,6 +85,9 @@ def _write(path: str, content: bytes, mode: int, uid: int = -1, gid: int = -1, f
             if uid >= 0 and os.geteuid() == 0:
                 os.fchown(file.fileno(), uid, gid)
             os.fchmod(file.fileno(), mode)
+        # Only then in its place: who was killed in between must not take it for finished.
+        if give_away is not None and uid >= 0 and os.geteuid() != 0:
+            give_away(temporary, uid, gid)
         if first:
             os.link(temporary, path)
             os.unlink(temporary)
@@ -145,20 +161,43 @@ def secret_path(state_dir: str, host: str, secret: SecretFile) -> str:
 
 
 def write_secrets(
-    state_dir: str, host: str, configs: t.Iterable[ContainerConfig], values: t.Mapping[str, str | bytes]
+    state_dir: str,
+    host: str,
+    configs: t.Iterable[ContainerConfig],
+    values: t.Mapping[str, str | bytes],
+    give_away: GiveAway | None = None,
 ) -> None:
-    """Write the secrets of these containers; `values` is by source without the fingerprint."""
+    """Write the secrets of these containers; `values` is by source without the fingerprint.
+
+    give_away: `Engine.give_away`, needed where this user is not root.
+    """
     folder = os.path.join(state_dir, "secrets", host)
-    wanted = {secret_path(state_dir, host, secret): secret for config in configs for secret in config.secrets}
+    wanted = {secret_path(state_dir, host, secret): (secret, config) for config in configs for secret in config.secrets}
     if not wanted:
         return
     os.makedirs(folder, mode=0o700, exist_ok=True)
     os.chmod(os.path.join(state_dir, "secrets"), 0o711)
     os.chmod(folder, 0o700)
-    for path, secret in wanted.items():
+    for path, (secret, config) in wanted.items():
         if not os.path.exists(path):
             value = values[secret.source.partition("#")[0]]
-            _write(path, as_bytes(value), secret.mode, secret.uid, secret.gid)
+            uid, gid = secret.uid, secret.gid
+            if config.userns_mode.startswith("keep-id") and os.geteuid() != 0:
+                uid, gid = kept_ids(uid, gid, config.userns_mode, os.getuid(), os.getgid())
+            _write(path, as_bytes(value), secret.mode, uid, gid, give_away=give_away)
+
+
+def kept_ids(uid: int, gid: int, userns_mode: str, own_uid: int, own_gid: int) -> tuple[int, int]:
+    """A container's ids with ``keep-id[:uid=…,gid=…]`` as a rootless container without it has them.
+
+    There the user is root; here the user has another id, and those below it move up by one (podman-run(1), --userns).
+    """
+    options = dict(option.partition("=")[::2] for option in userns_mode.partition(":")[2].split(",") if option)
+
+    def moved(number: int, own: int) -> int:
+        return 0 if number == own else number + (number < own)
+
+    return moved(uid, int(options.get("uid") or own_uid)), moved(gid, int(options.get("gid") or own_gid))
 
 
 def bind_sources(state_dir: str, host: str, config: ContainerConfig) -> dict[str, str]:

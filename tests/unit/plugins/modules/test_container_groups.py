@@ -31,7 +31,7 @@ def engines(monkeypatch):
     """Podman is there, Docker is not, until a test says otherwise."""
     there = {"podman": MemoryEngine("podman")}
 
-    def open_engine(name, url="", tls=None):
+    def open_engine(name, url="", tls=None, supervisor=""):
         if name not in there:
             raise EngineError(f"{name} is not installed", mend="Install it.")
         return there[name]
@@ -129,7 +129,7 @@ def test_an_engine_that_is_not_there_is_empty_in_check_mode_only(run, engines):
 
 
 def test_an_engine_that_is_there_and_does_not_answer_is_an_error_in_check_mode_too(run, engines, monkeypatch):
-    def open_engine(name, url="", tls=None):
+    def open_engine(name, url="", tls=None, supervisor=""):
         raise EngineError("permission denied")
 
     monkeypatch.setattr(container_groups, "open_engine", open_engine)

@@ -124,6 +124,9 @@ class MemoryEngine:
             raise EngineError(f"no container {name}")
         return self.containers[name]
 
+    def give_away(self, path: str, uid: int, gid: int) -> None:
+        """Tests run as root or on their own files."""
+
     def start_container(self, name: str) -> None:
         with self.lock:
             self._call("start", name)

@@ -290,3 +290,32 @@ def test_removing_a_host_leaves_the_others_and_what_is_shared(tmp_path):
     stage.remove_host(str(tmp_path), "mainpc")
     assert os.listdir(tmp_path / "secrets") == ["pc2"]
     assert (tmp_path / "files" / SHA).exists()
+
+
+KEPT = [
+    ((1000, 1000), "keep-id", (0, 0)),
+    ((0, 0), "keep-id", (1, 1)),
+    ((2000, 1000), "keep-id", (2000, 0)),
+    ((1000, 5), "keep-id:uid=7,gid=5", (1000, 0)),
+    ((7, 4), "keep-id:uid=7,gid=5", (0, 5)),
+]
+
+
+@pytest.mark.parametrize(("ids", "mode", "expected"), KEPT)
+def test_ids_where_the_user_keeps_their_own(ids, mode, expected):
+    assert stage.kept_ids(*ids, mode, 1000, 1000) == expected
+
+
+def test_a_secret_is_in_its_place_only_when_it_has_its_owner(tmp_path, monkeypatch):
+    monkeypatch.setattr(stage.os, "geteuid", lambda: 1000)
+    config = ContainerConfig("web", "x", secrets=(SecretFile("g/token#1", "/run/secrets/token", 1000, 1000),))
+    given = []
+
+    def killed(path, uid, gid):
+        given.append((os.stat(path).st_mode & 0o777, uid, gid))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stage.write_secrets(str(tmp_path), "h", [config], {"g/token": "a long value"}, killed)
+    assert given == [(0o400, 1000, 1000)]
+    assert os.listdir(tmp_path / "secrets" / "h") == []
