@@ -84,8 +84,8 @@ def docker_with(tmp_path_factory, busybox_archive):
                 "data-root": f"/var/lib/docker/{folder.name}",
                 "exec-root": f"{folder}/exec",
                 "pidfile": f"{folder}/pid",
-                "hosts": [url],
                 **settings,
+                "hosts": [url, *settings.get("hosts", ())],
             }
             (folder / "daemon.json").write_text(json.dumps(values))
             daemons.enter_context(_dockerd(folder, "--config-file", f"{folder}/daemon.json"))

@@ -105,7 +105,7 @@ def ask_info(url: str, tls: Tls | None, label: str) -> tuple[dict[str, t.Any], l
 
 
 def _direct(url: str, tls: Tls | None) -> t.Any:
-    return docker.APIClient(
+    client = docker.APIClient(
         base_url=url,
         version=docker.constants.MINIMUM_DOCKER_API_VERSION,
         timeout=SECONDS,
@@ -116,6 +116,9 @@ def _direct(url: str, tls: Tls | None) -> t.Any:
         if tls
         else False,
     )
+    # REQUESTS_CA_BUNDLE would stand for the CA that was given (psf/requests#3829), and a proxy between us and the engine.
+    client.trust_env = False
+    return client
 
 
 def _over_ssh(dialer: Dialer) -> t.Any:
