@@ -17,11 +17,11 @@ def check_supervisor(host: Host, facts: GpuHost) -> None:
     """Raises InputError for a Podman that is too old. One that is not installed yet is not judged."""
     if (host.engine, host.supervisor) != ("podman", "systemd"):
         return
-    for engine in facts.engines:
-        numbers = re.match(r"(\d+)\.(\d+)", engine.version)
-        if engine.name == "podman" and numbers and tuple(map(int, numbers.groups())) < OLDEST_PODMAN:
-            raise InputError(
-                too_old(engine.version),
-                f"{host.name}: container_supervisor",
-                "Install a newer Podman, or set container_supervisor: engine.",
-            )
+    engine = facts.engines.get("podman")
+    numbers = re.match(r"(\d+)\.(\d+)", engine.version) if engine else None
+    if engine and numbers and tuple(map(int, numbers.groups())) < OLDEST_PODMAN:
+        raise InputError(
+            too_old(engine.version),
+            f"{host.name}: container_supervisor",
+            "Install a newer Podman, or set container_supervisor: engine.",
+        )

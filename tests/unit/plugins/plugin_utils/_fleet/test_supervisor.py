@@ -9,7 +9,7 @@ from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.superv
 
 
 def _facts(version, name="podman"):
-    return GpuHost(platform="linux", engines=(EngineFacts(name, installed=bool(version), version=version),))
+    return GpuHost(platform="linux", engines={name: EngineFacts(name, installed=bool(version), version=version)})
 
 
 @pytest.mark.parametrize("version", ["4.9.3", "3.4.4", "4.3.1-dev"])
