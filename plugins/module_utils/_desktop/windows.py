@@ -5,7 +5,7 @@
 
 Works as root over ssh and with become, where WSL_INTEROP and PATH are stripped: drives come from the mount table, and
 a program is started with WSL_INTEROP set to a socket that is found (microsoft/WSL issue 6799). Paths are those of the
-distribution, never ``C:\…``.
+distribution, never those of Windows.
 """
 
 from __future__ import annotations
