@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the gpu_fleet.containers developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""wsl.conf and .wslconfig as WSL reads them: read, set or take out one key, leave every other byte as it is.
+r"""wsl.conf and .wslconfig as WSL reads them: read, set or take out one key, leave every other byte as it is.
 
 The rules are those of microsoft/WSL, src/shared/configfile/configfile.cpp (ParseConfigFile):
 - ``[section]``: a letter, then letters and digits; ``key = value``: the key likewise. Case does not matter.

@@ -15,6 +15,11 @@ def line_start(text: str, offset: int) -> int:
     return max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
 
 
+def previous_line(text: str, start: int) -> int:
+    """Where the line before the one that begins at `start` begins."""
+    return line_start(text, start - (2 if text[:start].endswith("\r\n") else 1))
+
+
 def next_line(text: str, offset: int) -> int:
     """Where the line after that of `offset` begins; the end of the text where there is none."""
     found = NEWLINE.search(text, offset)
@@ -53,7 +58,7 @@ def cut_lines(text: str, start: int, end: int) -> str:
 
 def cut_block(text: str, start: int, end: int) -> str:
     """Remove whole lines and one blank line before them, which `put_block` has put there."""
-    before = line_start(text, start - 1) if start else 0
+    before = previous_line(text, start) if start else 0
     if start and not text[before:start].strip():
         start = before
     return cut_lines(text, start, end)

@@ -245,12 +245,12 @@ def _add(form: Format, now: Merged, by: str, wish: Wish) -> Merged:
 
 def _current(form: Format, data: dict[str, t.Any], wish: Wish) -> t.Any:
     """The value that a wish is about. Raises MisreadError where something else stands in its place."""
-    for depth in range(1, len(wish.path)):
-        above = look(form, data, wish.path[:depth])
-        if above is not ABSENT and not isinstance(above, dict):
+    for above in _containers(wish):
+        found = look(form, data, above)
+        if found is not ABSENT and not isinstance(found, dict):
             raise MisreadError(
-                f"{dotted(wish.path)} cannot be set: in the file {dotted(wish.path[:depth])} is a plain value",
-                f"Remove {dotted(wish.path[:depth])} from the file, or from the settings.",
+                f"{dotted(wish.path)} cannot be set: in the file {dotted(above)} is a plain value",
+                f"Remove {dotted(above)} from the file, or from the settings.",
             )
     current = look(form, data, wish.path)
     if isinstance(current, dict) and wish.value != {}:
@@ -259,6 +259,12 @@ def _current(form: Format, data: dict[str, t.Any], wish: Wish) -> t.Any:
             f"Remove {dotted(wish.path)} from the file, or from the settings.",
         )
     return current
+
+
+def _containers(wish: Wish) -> list[Path]:
+    """What has to be an object, a section or a table for a wish, from the top; with an empty object the key itself."""
+    depth = len(wish.path) + (wish.value == {})
+    return [wish.path[:length] for length in range(1, depth)]
 
 
 def _prune(form: Format, now: Merged) -> Merged:
@@ -284,7 +290,7 @@ def _made(form: Format, keys: Keys, data: dict[str, t.Any], upto: Path) -> Keys:
 def _with(keys: Keys, by: str, path: Path, entry: Entry | None) -> Keys:
     """With the entry of `by` for this key replaced, or gone."""
     own = [each for each in keys.owners.get(by, ()) if each.path != path] + ([entry] if entry else [])
-    owners = {**keys.owners, by: tuple(own)}
+    owners = {**keys.owners, by: tuple(sorted(own, key=lambda each: each.path))}
     return replace(keys, owners={name: entries for name, entries in owners.items() if entries})
 
 

@@ -14,7 +14,7 @@ import math
 import re
 import typing as t
 
-from .lines import cut_block, cut_lines, line_start, next_line, put_block, put_line
+from .lines import cut_block, cut_lines, line_start, next_line, previous_line, put_block, put_line
 from .misread import MisreadError, dotted
 from .toml_read import Value
 from .toml_tables import Document, Leaf, Path, Section, Table, Tables, plain, read
@@ -178,9 +178,11 @@ def _put_statement(text: str, document: Document, section: Section, statement: s
     if section.end:
         return put_line(text, section.end, section.indent + statement)
     # The file's top has no statement yet: before the first head, with the comment that is attached to it.
-    where = document.sections[1].start if len(document.sections) > 1 else len(text)
-    while where and len(document.sections) > 1 and text[line_start(text, where - 1) :].lstrip(" \t").startswith("#"):
-        where = line_start(text, where - 1)
+    if len(document.sections) == 1:
+        return put_line(text, len(text), statement)
+    where = document.sections[1].start
+    while where and text[previous_line(text, where) :].lstrip(" \t").startswith("#"):
+        where = previous_line(text, where)
     return put_line(text, where, statement)
 
 
