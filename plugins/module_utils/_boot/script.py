@@ -71,7 +71,7 @@ def wait_for_hosts(plan: Plan, log: Log, clock: t.Callable[[], float] = time.mon
             for url, answer in zip(urls, pool.map(links.ask, urls)):
                 reasons[url] = answer.reason
                 if answer.answered:
-                    log.say(f"{_name(silent.pop(url))} answers after {clock() - begin:.0f} s")
+                    log.say(f"{_name(silent.pop(url))} answers after {clock() - begin:.1f} s")
             if not silent:
                 return
             waited = clock() - begin
@@ -215,26 +215,29 @@ class _Cancelled(Exception):
 
 def wait_for_groups(plan: Plan, engine: engines.Engine, log: Log) -> None:
     """Until all services of the groups that this one needs on this host are up. Raises NotUp after its timeout."""
+    judges = {}
     for path in plan["needs"]:
         try:
             needed = load(path)
         except FileNotFoundError:
             log.warn(f"nothing is known here of a needed group ({path} is missing)")
             continue
-        deadline = time.monotonic() + plan["timeout"]
         for service in needed["services"]:
-            _wait_for_service(needed["group"], service, engine, deadline)
-
-
-def _wait_for_service(group: str, service: dict[str, t.Any], engine: engines.Engine, deadline: float) -> None:
-    healthy = engine.health(service, time.monotonic)
-    while True:
-        look = engine.look(service)
-        if look.completed if service["one_shot"] else healthy(look):
-            return
-        if time.monotonic() >= deadline:
-            raise NotUp(f"it needs {group}, of which {service['name']} is not up: {look.words}")
-        time.sleep(0.5)
+            healthy = engine.health(service, time.monotonic)
+            judges[needed["group"], service["name"]] = (service, healthy)
+    deadline = time.monotonic() + plan["timeout"]
+    words: dict[str, str] = {}
+    while judges:
+        for (group, name), (service, healthy) in list(judges.items()):
+            look = engine.look(service)
+            if look.completed if service["one_shot"] else healthy(look):
+                del judges[group, name]
+            words[f"{group}/{name}"] = look.words
+        if judges and time.monotonic() >= deadline:
+            names = [f"{group}/{name}" for group, name in judges]
+            raise NotUp("it needs " + ", ".join(f"{name} ({words[name]})" for name in names))
+        if judges:
+            time.sleep(0.3)
 
 
 # -- which containers came too early

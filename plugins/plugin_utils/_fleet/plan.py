@@ -20,7 +20,8 @@ from ...module_utils._errors import InputError, raise_all
 from ...module_utils._gpu.model import GpuHost
 from ...module_utils._group.config import Group, Service, to_dict
 from .._nearest import did_you_mean
-from . import display, gpu, secrets, vram, warnings
+from . import display, elsewhere, gpu, secrets, vram, warnings
+from .boot import BootWaits, boot_waits
 from .desired import Context, desired_service
 from .errors import Errors
 from .images import HostImages
@@ -63,6 +64,7 @@ class Fleet:
     graph: Graph
     ports: list[Published]
     links: list[Resolved]
+    boot: BootWaits = BootWaits()
 
     def on(self, host: Host) -> list[Placement]:
         return [placement for placement in self.placements if placement.host.name == host.name]
@@ -116,7 +118,9 @@ def make_plan(
         "rounds": rounds(fleet.graph, selected),
         # Not «warnings»: Ansible takes that key out of a result before it is registered.
         "plan_warnings": notes,
-        "text": render(data, {plan.host.name: plan.groups for plan in plans}, order, budgets, notes),
+        "text": render(
+            data, {plan.host.name: plan.groups for plan in plans}, order, budgets, notes, fleet.boot.circles
+        ),
     }
 
 
@@ -142,7 +146,8 @@ def _fleet(placements: list[Placement], lost: set[str], errors: Errors) -> Fleet
     ports = published_ports(placements, errors)
     check_clashes(ports, errors)
     _check_container_names(placements, errors)
-    return Fleet(placements, graph, ports, resolve_links(placements, ports, lost, errors))
+    links = resolve_links(placements, ports, lost, errors)
+    return Fleet(placements, graph, ports, links, boot_waits(placements, graph, ports, links))
 
 
 def _check_container_names(placements: list[Placement], errors: Errors) -> None:
@@ -164,7 +169,8 @@ def _facts(hosts: list[Host], facts: Mapping[str, t.Any], errors: Errors) -> dic
     known = {}
     for host in hosts:
         with errors.collect():
-            known[host.name] = gpu.read_facts(host.name, facts.get(host.name), any(facts.values()))
+            found = gpu.read_facts(host.name, facts.get(host.name), any(facts.values()))
+            known[host.name] = gpu.with_inventory(found, host)
             check_supervisor(host, known[host.name])
     return known
 
@@ -224,7 +230,10 @@ def _services(
                 secrets=secrets.secret_files(placement, name, found),
                 display=_display(placement, name, access, facts, plan),
             )
-            result.append(desired_service(placement, name, context, plan.files))
+            service = desired_service(placement, name, context, plan.files)
+            if placement.host.is_elsewhere:
+                elsewhere.check_delivery(service, plan.files, placement.where("services", name))
+            result.append(service)
     return tuple(result)
 
 
@@ -273,6 +282,7 @@ def _group(placement: Placement, fleet: Fleet, services: tuple[Service, ...]) ->
         networks=group_networks(placement, fleet.links),
         volumes=group_volumes(placement),
         needs=tuple(sorted(name for host, name in fleet.graph[placement.node] if host == placement.host.name)),
+        awaits=fleet.boot.awaits.get(placement.node, ()),
         timeout=float(placement.spec.timeout),
         working_dir=placement.spec.directory,
         config_files=os.path.abspath(placement.spec.path),
@@ -293,6 +303,7 @@ def _host_data(plan: HostPlan, fleet: Fleet, selected: list[Node]) -> dict[str, 
     return {
         "engine": plan.host.engine,
         "engine_url": plan.host.engine_url,
+        "engine_tls": dict(plan.host.engine_tls) or None,
         "adopt": plan.host.adopt,
         "state_dir": plan.host.state_dir,
         "supervisor": plan.host.supervisor,
@@ -316,6 +327,7 @@ def _host_data(plan: HostPlan, fleet: Fleet, selected: list[Node]) -> dict[str, 
 def _warnings(fleet: Fleet, plans: list[HostPlan]) -> list[str]:
     notes = list(warnings.file_warnings(fleet.placements))
     for plan in plans:
+        notes += elsewhere.url_warnings(plan.host.name, plan.host.engine_url, plan.host.engine_tls)
         placements = {placement.name: placement for placement in fleet.on(plan.host)}
         notes += [*plan.notes, *warnings.library_warnings(plan.host.name, plan.libraries)]
         for group in plan.groups:
@@ -323,4 +335,5 @@ def _warnings(fleet: Fleet, plans: list[HostPlan]) -> list[str]:
                 notes += warnings.service_warnings(placements[group.name], service)
     notes += warnings.port_warnings([port for port in fleet.ports if port.placement.host.inside])
     notes += warnings.need_warnings(fleet.placements, fleet.graph, fleet.links)
+    notes += fleet.boot.notes
     return notes

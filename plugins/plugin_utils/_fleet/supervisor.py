@@ -12,16 +12,26 @@ from ...module_utils._errors import InputError
 from ...module_utils._gpu.model import GpuHost
 from .inventory import Host
 
+WITHOUT_SYSTEMD = ("macos", "wsl1")
+_FLAVOURS = {"desktop": "Docker Desktop", "podman": "Podman under Docker's name"}
+
 
 def check_supervisor(host: Host, facts: GpuHost) -> None:
-    """Raises InputError for a Podman that is too old. One that is not installed yet is not judged."""
-    if (host.engine, host.supervisor) != ("podman", "systemd"):
+    """Raises InputError where systemd cannot keep this host's groups up. An engine that is not there yet is not judged."""
+    if host.supervisor != "systemd" or not host.groups:
         return
-    engine = facts.engines.get("podman")
-    numbers = re.match(r"(\d+)\.(\d+)", engine.version) if engine else None
-    if engine and numbers and tuple(map(int, numbers.groups())) < OLDEST_PODMAN:
+    where, mend = f"{host.name}: container_supervisor", "Set container_supervisor: engine."
+    if facts.platform in WITHOUT_SYSTEMD:
+        raise InputError(f"there is no systemd on {facts.platform}", where, mend)
+    engine = facts.engines.get(host.engine)
+    if engine is None or not engine.version:
+        return
+    if host.engine == "docker" and engine.flavour != "engine":
         raise InputError(
-            too_old(engine.version),
-            f"{host.name}: container_supervisor",
-            "Install a newer Podman, or set container_supervisor: engine.",
+            f"Docker is {_FLAVOURS.get(engine.flavour, engine.flavour)} here, which no unit of this host starts or stops",
+            where,
+            mend,
         )
+    numbers = re.match(r"(\d+)\.(\d+)", engine.version)
+    if host.engine == "podman" and numbers and tuple(map(int, numbers.groups())) < OLDEST_PODMAN:
+        raise InputError(too_old(engine.version), where, f"Install a newer Podman. Or: {mend}")
