@@ -36,7 +36,7 @@ options:
     default: ""
   stopped:
     description:
-      - V(true) says that Docker Desktop does not run, whatever is seen.
+      - V(true) answers for it that Docker Desktop does not run, where that cannot be seen.
     type: bool
     default: false
   waiting:
@@ -45,7 +45,7 @@ options:
     type: list
     elements: str
     default: []
-  edited:
+  admin_edited:
     description:
       - Whether the administrator's settings were changed in this run, or would be. While Docker Desktop runs, that becomes
         a warning.
@@ -131,7 +131,7 @@ def tell(module: AnsibleModule) -> dict:
     wanted = module.params
     reader = RootedReader(wanted["root"])
     host = inspect(reader, wanted["home"], wanted["windows_profile"], wanted["stopped"])
-    messages = to_do(reader, host, wanted["waiting"], wanted["edited"])
+    messages = to_do(reader, host, wanted["waiting"], wanted["admin_edited"])
     for message in messages:
         module.warn(message)
 
@@ -160,7 +160,7 @@ def main() -> None:
             "windows_profile": {"type": "str", "default": ""},
             "stopped": {"type": "bool", "default": False},
             "waiting": {"type": "list", "elements": "str", "default": []},
-            "edited": {"type": "bool", "default": False},
+            "admin_edited": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -69,14 +69,17 @@ class DesktopHost:
 def inspect(reader: DesktopReader, home: str = "", profile: str = "", stopped: bool = False) -> DesktopHost:
     """home: whose Desktop, on macOS and Linux; empty finds it. profile: the Windows user's folder, for WSL2.
 
-    stopped: the inventory answers for it that Desktop does not run. Raises InputError when a given folder is not there.
+    stopped: the inventory answers for it that Desktop does not run, where that cannot be seen. Raises InputError when a
+    given folder is not there.
     """
     host = _inspect(reader, home, profile)
-    return replace(host, state=STOPPED, evidence="the inventory says so") if stopped else host
+    if stopped and host.state == UNKNOWN:
+        return replace(host, state=STOPPED, evidence="the inventory says so")
+    return host
 
 
-def to_do(reader: DesktopReader, host: DesktopHost, waiting: t.Sequence[str], edited: bool) -> list[str]:
-    """What a person has to do: waiting names keys that could not be set, edited: the administrator's file was changed."""
+def to_do(reader: DesktopReader, host: DesktopHost, waiting: t.Sequence[str], admin_edited: bool) -> list[str]:
+    """What a person has to do: waiting names keys that could not be set, admin_edited: the administrator's file was changed."""
     if host.state == STOPPED:
         return []
     found = "runs" if host.state == RUNNING else "may run"
@@ -87,7 +90,7 @@ def to_do(reader: DesktopReader, host: DesktopHost, waiting: t.Sequence[str], ed
             "would write its own settings over it when it ends. Quit it (its icon, Quit Docker Desktop, or "
             "`docker desktop stop`) and run this again."
         )
-    if edited:
+    if admin_edited:
         messages.append(
             f"{reader.real(host.place.admin)} was changed, and Docker Desktop {found} ({host.evidence}): quit it and start it again; "
             "a restart from its menu does not read that file."
@@ -152,7 +155,7 @@ def _user_file(reader: DesktopReader, folder: str) -> str:
 
 
 def _windows_state(reader: DesktopReader, windows: Windows) -> tuple[str, str]:
-    """Windows' own list of processes settles it; without it, traces in this distribution prove only that it runs."""
+    """Windows' own list of processes settles it; without it, a trace in this distribution proves only that it runs."""
     listed = run_windows(reader, windows.drives, "tasklist.exe", "/FO", "CSV", "/NH")
     if listed is not None:
         names = {row[0].lower() for row in csv.reader(listed.stdout.splitlines()) if len(row) > 1}
@@ -163,9 +166,10 @@ def _windows_state(reader: DesktopReader, windows: Windows) -> tuple[str, str]:
             return STOPPED, f"tasklist.exe: {len(names)} programs, none of Docker Desktop's"
     if USER_DISTRO_PROGRAM in _own_programs(reader):
         return RUNNING, f"process {USER_DISTRO_PROGRAM}"
-    if f" {SHARED}" in (reader.file("/proc/mounts") or ""):
-        return RUNNING, f"{SHARED} is mounted"
-    return UNKNOWN, "programs of Windows do not run from here, so its processes cannot be listed"
+    unseen = "programs of Windows do not run from here, so its processes cannot be listed"
+    if f" {SHARED}" in (reader.file("/proc/mounts") or ""):  # whether it goes when Desktop ends is not documented
+        return UNKNOWN, f"{SHARED} is mounted; {unseen}"
+    return UNKNOWN, unseen
 
 
 def _unix_state(reader: DesktopReader, platform: str) -> tuple[str, str]:

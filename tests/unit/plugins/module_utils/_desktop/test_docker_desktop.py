@@ -95,7 +95,7 @@ PROXY = {"proc/55/cmdline": "/mnt/wsl/docker-desktop/docker-desktop-user-distro\
         ({}, QUIET, "stopped"),
         ({**MOUNTED, **PROXY}, QUIET, "stopped"),  # what Windows says settles it
         (PROXY, "", "running"),
-        (MOUNTED, "", "running"),
+        (MOUNTED, "", "unknown"),  # the mount may have outlived it
         ({}, "", "unknown"),
         ({}, "INFO: no tasks\r\n", "unknown"),
     ],
@@ -145,6 +145,8 @@ def test_the_inventory_may_answer_for_it(tmp_path):
     machine = Machine(build(tmp_path, WSL))
     assert inspect(machine).state == "unknown"
     assert inspect(machine, stopped=True).state == "stopped"
+    build(tmp_path, PROXY)
+    assert inspect(machine, stopped=True).state == "running"  # what is seen counts more
 
 
 @pytest.mark.parametrize(

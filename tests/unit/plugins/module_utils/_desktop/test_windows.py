@@ -11,7 +11,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._desktop.wind
     to_here,
 )
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe import CommandResult
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe import CommandResult, HostReader
 
 from .machine import MOUNTS, WSL, Machine, build, through
 
@@ -131,3 +131,24 @@ def test_a_session_that_hangs_is_not_followed_by_others(tmp_path):
     machine.asked.clear()
     machine.answers[through("1_interop", *ASK)] = CommandResult(124, "", "no answer within 8 s")
     assert look(machine).profile.source == "only" and len(machine.asked) == 1
+
+
+class Live(Machine):
+    """Programs of the tree are run for real, with what the module puts around them."""
+
+    def command(self, argv, timeout=10.0):
+        return HostReader.command(
+            self, [self.real(word) if word.startswith("/mnt/") else word for word in argv], timeout
+        )
+
+
+ANSWER = r"""#!/bin/sh
+[ "$WSL_INTEROP" = /run/WSL/1_interop ] && [ "$*" = "/c echo %USERPROFILE%" ] && printf 'C:\\Users\\bob\r\n'
+"""
+
+
+def test_a_program_is_told_which_session_to_go_through(tmp_path, monkeypatch):
+    monkeypatch.delenv("WSL_INTEROP", raising=False)
+    build(tmp_path, {**WSL, **MORE, "mnt/c/Windows/System32/cmd.exe": ANSWER})
+    (tmp_path / "mnt/c/Windows/System32/cmd.exe").chmod(0o755)
+    assert look(Live(tmp_path)).profile.path == "/mnt/c/Users/bob"
