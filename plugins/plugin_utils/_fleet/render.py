@@ -9,6 +9,7 @@ import textwrap
 import typing as t
 from collections.abc import Mapping
 
+from ...module_utils._engine.docker_url import is_elsewhere
 from ...module_utils._group.config import Group, Port, Service
 from ...module_utils._units import human
 from .boot import awaits_in_words
@@ -62,6 +63,9 @@ def _host(
         for service in group.services:
             key = f"{group.name}/{service.name}"
             lines += _service(service, width, host["gpu"].get(key), host["displays"].get(key))
+            if is_elsewhere(host["engine_url"]) and key in host["gpu"]:
+                # Nobody looked at that host: what was concluded from its engine's words can be checked here.
+                lines += _wrap(f"because {host['gpu'][key]['reason']}", " " * (width + 6), " " * (width + 8))
         for text in awaits_in_words(group.awaits, circles.get((name, group.name), ()), host.get("boot_wait", 0)):
             lines += _wrap(text, "    ", "      ")
     return lines
