@@ -49,6 +49,13 @@ options:
     type: list
     elements: str
     default: []
+  looks_for:
+    description:
+      - Files that the daemon looks for when it starts, and never again, such as a hook on its PATH. For V(current), one that
+        came after the daemon started makes a restart due.
+    type: list
+    elements: path
+    default: []
   restart:
     description:
       - V(idle) restarts only when no running container would stop, V(always) also then, V(never) not at all.
@@ -157,6 +164,11 @@ keys:
   type: list
   elements: str
   returned: O(state=current)
+late:
+  description: Files of O(looks_for) that came after the daemon started.
+  type: list
+  elements: str
+  returned: O(state=current)
 due:
   description: Which restart is held back, what it would stop, and how to have it. Empty when nothing stays undone.
   type: str
@@ -170,6 +182,7 @@ not_back:
 
 import importlib.util
 import os
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -227,12 +240,13 @@ def _current(module: AnsibleModule, found: dict) -> dict:
     wanted = module.params
     daemon = docker_running.process(found["pid"]) if found["pid"] else None
     if daemon is None or not found["answers"]:
-        return {"action": [], "keys": [], "due": "", "not_back": []}
+        return {"action": [], "keys": [], "late": [], "due": "", "not_back": []}
     settings = docker_running.read_settings(wanted["config"])
     loaded = docker_running.loaded(daemon, wanted["config"])
     need = docker_settings.needed(loaded, settings)
     if module.check_mode and wanted["changes"]:
         need = docker_settings.foreseen(wanted["changes"])
+    need = replace(need, late=docker_running.late(daemon, wanted["looks_for"]))
     decision = _decide(wanted, need, settings)
     action = [name for name in ("reload", "restart") if getattr(decision, name)]
     not_back: list[str] = []
@@ -248,13 +262,14 @@ def _current(module: AnsibleModule, found: dict) -> dict:
         "changed": bool(action),
         "action": action,
         "keys": [*need.by_reload, *need.by_restart],
+        "late": list(need.late),
         "due": decision.due,
         "not_back": not_back,
     }
 
 
 def _decide(wanted: dict, need: docker_settings.Need, settings: dict) -> docker_settings.Decision:
-    if not need.by_restart:
+    if not need.restart:
         return docker_settings.decide(need, wanted["restart"], False, ())
     running = list(docker_running.running(wanted["socket"]).values())
     live = docker_running.live_restore(wanted["socket"])
@@ -305,6 +320,7 @@ def main() -> None:
             "config": {"type": "path", "default": "/etc/docker/daemon.json"},
             "settings": {"type": "dict", "default": {}},
             "changes": {"type": "list", "elements": "str", "default": []},
+            "looks_for": {"type": "list", "elements": "path", "default": []},
             "restart": {"type": "str", "choices": list(docker_settings.MODES), "default": "idle"},
             "service": {"type": "str", "default": "docker.service"},
             "socket": {"type": "path", "default": "/run/docker.sock"},

@@ -103,7 +103,9 @@ aside:
   elements: str
   returned: success
 docker:
-  description: C(settings) are keys for C(daemon.json), empty where Docker is not to be told anything; C(reason) says why.
+  description:
+    - C(settings) are keys for C(daemon.json), empty where Docker is not to be told anything; C(reason) says why.
+    - C(looks_for) are files that a Docker without CDI (before 25) looks for at its start only.
   type: dict
   returned: success
 """

@@ -92,6 +92,14 @@ def remember(found: Process, settings: dict[str, t.Any], note: str = NOTE) -> No
     os.replace(temporary, note)
 
 
+def late(found: Process, paths: t.Iterable[str]) -> tuple[str, ...]:
+    """Those of the files that came, or changed, after this daemon started.
+
+    The time of the inode's change: a package's file has the modification time of its making.
+    """
+    return tuple(path for path in paths if os.path.exists(path) and os.stat(path).st_ctime > found.started)
+
+
 def service_pid(service: str) -> int | None:
     """The main process of a systemd unit; None when it does not run."""
     pid = int(show(service, "MainPID") or 0)

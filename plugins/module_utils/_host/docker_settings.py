@@ -88,6 +88,12 @@ class Need:
     by_restart: tuple[str, ...] = ()
     unknown: bool = False
     """Nobody knows what the daemon loaded: all of the file counts as not loaded."""
+    late: tuple[str, ...] = ()
+    """Files that the daemon looks for at its start only, and that came after it."""
+
+    @property
+    def restart(self) -> bool:
+        return bool(self.by_restart or self.late)
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,7 @@ def after_reload(loaded: Mapping[str, t.Any], wanted: Mapping[str, t.Any], need:
 def decide(need: Need, mode: str, live_restore: bool, running: Sequence[Running]) -> Decision:
     """live_restore: whether the daemon will have it by the time of a restart, that is after the reload."""
     reload = bool(need.by_reload)
-    if not need.by_restart:
+    if not need.restart:
         return Decision(reload=reload)
     stopped = [] if live_restore and not UPROOTING.intersection(need.by_restart) else list(running)
     if mode == "always" or (mode == "idle" and not stopped):
@@ -174,11 +180,14 @@ def _flat(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _due(need: Need, mode: str, stopped: Sequence[Running]) -> str:
-    keys = ", ".join(need.by_restart)
+    keys, reasons = ", ".join(need.by_restart), []
     if need.unknown:
-        text = f"Docker is to be restarted: daemon.json ({keys}) changed after the daemon started"
-    else:
-        text = f"Docker is to be restarted: the running daemon does not have {keys} as daemon.json says"
+        reasons.append(f"daemon.json ({keys}) changed after the daemon started")
+    elif keys:
+        reasons.append(f"the running daemon does not have {keys} as daemon.json says")
+    if need.late:
+        reasons.append(f"{', '.join(need.late)} came after the daemon, which looks for it at its start only")
+    text = f"Docker is to be restarted: {', and '.join(reasons)}"
     if stopped:
         text += f", and a restart would stop {_who(stopped)}"
     if mode == "never":

@@ -38,6 +38,7 @@ NO_GIDS = "no-additional-gids-for-device-nodes"
 """Keeps `additionalGids` out of the spec, and thereby its version below 0.7.0 (nvidia-container-toolkit issue 1860)."""
 GIDS = (0, 7, 0)
 
+HOOK = "/usr/bin/nvidia-container-runtime-hook"
 FEATURE, ON_BY_DEFAULT = (25, 0), (28, 2)
 """Docker reads CDI specs from 25 on, up to 28.1 only with its feature cdi (moby)."""
 
@@ -63,6 +64,8 @@ class Docker:
     settings: dict[str, t.Any] = field(default_factory=dict)
     """Keys for daemon.json; empty where Docker is not installed."""
     reason: str = ""
+    looks_for: tuple[str, ...] = ()
+    """What a Docker without CDI looks for at its start only (moby, daemon/nvidia_linux.go): without it `--gpus` fails."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ def _docker(reader: Reader) -> Docker:
     settings: dict[str, t.Any] = {"runtimes": {"nvidia": {"path": "nvidia-container-runtime", "args": []}}}
     if FEATURE <= version < ON_BY_DEFAULT:
         settings["features"] = {"cdi": True}
-    return Docker(settings, f"dockerd {'.'.join(map(str, version))}")
+    return Docker(settings, f"dockerd {_text(version)}", (HOOK,) if version < FEATURE else ())
 
 
 def _text(version: Version) -> str:

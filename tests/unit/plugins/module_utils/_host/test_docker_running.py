@@ -69,3 +69,13 @@ def test_what_docker_cannot_read_is_said(files: tuple[str, str], text: str) -> N
     pathlib.Path(files[0]).write_text(text)
     with pytest.raises(InputError, match="Docker cannot start with it"):
         docker_running.read_settings(files[0])
+
+
+def test_what_came_after_the_daemon(tmp_path: pathlib.Path) -> None:
+    hook = tmp_path / "hook"
+    hook.write_text("")
+    # A package's file is as old as the package, not as its installation.
+    os.utime(hook, (1, 1))
+    paths = [str(hook), str(tmp_path / "missing")]
+    assert docker_running.late(Process(7, time.time() - 60, "7:1"), paths) == (str(hook),)
+    assert docker_running.late(Process(7, time.time() + 60, "7:1"), paths) == ()

@@ -152,3 +152,15 @@ def test_hosts_and_the_units_flags(shown: str, flags: list[str] | None, clash: b
         assert found == flags
     assert hosts_clash({"hosts": ["tcp://10.0.0.1:2376"]}, found) is clash
     assert not hosts_clash({"debug": True}, found)
+
+
+def test_a_file_that_came_late_is_a_restart_too() -> None:
+    need = Need(("runtimes",), late=("/usr/bin/hook",))
+    assert decide(need, "idle", False, []) == Decision(restart=True)
+    held = decide(need, "idle", False, [OTHER])
+    assert held.reload and not held.restart
+    assert held.due.startswith(
+        "Docker is to be restarted: /usr/bin/hook came after the daemon, which looks for it at its start only, and a restart"
+    )
+    both = decide(Need((), ("log-driver",), late=("/usr/bin/hook",)), "never", False, [])
+    assert "does not have log-driver as daemon.json says, and /usr/bin/hook came after" in both.due

@@ -182,6 +182,8 @@ def test_docker(docker: str, keys: list[str]) -> None:
     found = work(engines={"docker": docker}).docker
     assert sorted(found.settings) == keys
     assert found.reason
+    # With CDI no hook is asked.
+    assert bool(found.looks_for) is (docker.startswith("2") and int(docker[:2]) < 25)
     if keys:
         assert found.settings["runtimes"] == {"nvidia": {"path": "nvidia-container-runtime", "args": []}}
 
