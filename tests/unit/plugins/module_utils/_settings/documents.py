@@ -17,15 +17,15 @@ PLAIN = st.one_of(
 )
 """Values that JSON and TOML have in common."""
 
-VALUES = st.one_of(PLAIN, st.lists(PLAIN, max_size=4))
+VALUES = st.one_of(PLAIN, st.lists(PLAIN, max_size=3))
 
 
-def trees(leaves=VALUES, depth: int = 3, keys=None):
+def trees(leaves=VALUES, depth: int = 2, keys=None):
     """Nested dicts."""
     level = leaves
     for _ in range(depth):
         level = st.one_of(leaves, st.dictionaries(keys or st.sampled_from(KEYS), level, max_size=3))
-    return st.dictionaries(keys or st.sampled_from(KEYS), level, max_size=4)
+    return st.dictionaries(keys or st.sampled_from(KEYS), level, max_size=3)
 
 
 @st.composite
