@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 
 from .._group.config import ContainerConfig, NetworkConfig, VolumeConfig
 
+UNIT_GONE = "without its unit"
+"""State of a container that systemd keeps up, but whose unit's file is gone: it would not come back."""
+
 PREPARE = "Install it: ansible-playbook playbooks/prepare.yml -l HOST."
 """What mends an engine that is not installed."""
 
@@ -25,7 +28,7 @@ class ObservedContainer:
     image: str
     image_id: str
     state: str
-    """created, running, paused, restarting, exited, dead, removing; whatever else the engine says."""
+    """created, running, paused, restarting, exited, dead, removing, `UNIT_GONE`; whatever else the engine says."""
     exit_code: int | None = None
     """Known for exited containers, else None."""
     health: str = "none"

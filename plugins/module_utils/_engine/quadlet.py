@@ -17,9 +17,10 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from .._errors import EngineError
+from .._group import labels as names
 from .._group.config import ContainerConfig, Healthcheck
 from .._group.owned import deployed_config
-from .base import Health, Observed, ObservedContainer
+from .base import UNIT_GONE, Health, Observed, ObservedContainer
 from .podman import PodmanEngine, make_bind_sources
 from .quadlet_files import UnitFile, UnitFolder
 from .quadlet_systemd import Systemd, Unit
@@ -27,6 +28,9 @@ from .quadlet_unit import render
 
 _START_PATIENCE = 60.0
 """Seconds until a unit that was told to start has a container, or has failed."""
+
+_UNIT_LABEL = "PODMAN_SYSTEMD_UNIT"
+"""What Quadlet's units have podman note on their containers."""
 
 _PODMAN_FAILED = (125, 126, 127)
 """Exit statuses of ``podman run`` when there was no container to run (podman-run(1))."""
@@ -66,6 +70,9 @@ class QuadletEngine(PodmanEngine):
         for name, file in files.items():
             container = _observed(file, there.get(name), units.get(file.service, Unit()))
             there[name] = container if container.image_id else _with_image(container, images)
+        for name, container in there.items():
+            if name not in files and _lost_its_unit(container):
+                there[name] = dataclasses.replace(container, state=UNIT_GONE)
         return dataclasses.replace(seen, containers=tuple(there.values()))
 
     def container(self, name: str) -> ObservedContainer | None:
@@ -145,12 +152,27 @@ class QuadletEngine(PodmanEngine):
         raise EngineError(f"podman run: {said or f'exit status {unit.exit_code}'}", path=f"container {file.name}")
 
     def stop_container(self, name: str, grace: float) -> None:
-        """The grace period of a unit is that of its container's configuration."""
+        """Once it is healthy, the grace period of a unit is that of its container's configuration."""
         file = self._folder.read(name)
-        if file is None:
+        if file is None and self._is_without_unit(name):
+            self._end(f"{name}.service", "stop", "--ignore", "--time", str(max(0, round(grace))), name)
+        elif file is None:
             super().stop_container(name, grace)
         elif not file.aside:
+            if self._unit(file).active == "activating":
+                # Before it is healthy systemd does not stop it by podman, with the container's own signal and patience.
+                self._end(file.service, "stop", "--ignore", "--time", str(max(0, round(grace))), name)
             self._systemd.stop(file.service)
+
+    def _end(self, service: str, *words: str) -> None:
+        """End a container by podman, while systemd knows that it is to stop and does not start it again."""
+        self._systemd.stop(service, wait=False)
+        self._podman.run(*words)
+        self._systemd.stop(service)
+
+    def _is_without_unit(self, name: str) -> bool:
+        there = super().container(name)
+        return there is not None and _lost_its_unit(there)
 
     def rename_container(self, name: str, new_name: str) -> None:
         file = self._folder.read(name)
@@ -163,10 +185,10 @@ class QuadletEngine(PodmanEngine):
         file = self._folder.read(name)
         if file is not None and not file.aside:
             if self._unit(file).active not in ("inactive", "failed"):
-                # Told to stop first, so that it does not come up again when it is killed.
-                self._systemd.stop(file.service, wait=False)
-                self._podman.run("kill", name)
+                self._end(file.service, "kill", name)
             self._systemd.stop(file.service)
+        elif file is None and self._is_without_unit(name):
+            self._end(f"{name}.service", "kill", name)
         if file is None or not file.aside:
             super().remove_container(name)
         if file is not None:
@@ -190,7 +212,12 @@ class QuadletEngine(PodmanEngine):
 
 def _runs(container: ObservedContainer, file: UnitFile) -> bool:
     """Whether it is the unit's and in a state that Podman knows more of than systemd."""
-    return container.labels.get("PODMAN_SYSTEMD_UNIT") == file.service and container.state in ("running", "paused")
+    return container.labels.get(_UNIT_LABEL) == file.service and container.state in ("running", "paused")
+
+
+def _lost_its_unit(container: ObservedContainer) -> bool:
+    """For one of ours without a file: systemd keeps it up all the same."""
+    return names.SCHEMA in container.labels and container.labels.get(_UNIT_LABEL) == f"{container.name}.service"
 
 
 def _observed(file: UnitFile, there: ObservedContainer | None, unit: Unit) -> ObservedContainer:

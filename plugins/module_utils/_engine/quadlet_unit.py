@@ -84,7 +84,7 @@ they stand in variables of the service, which systemd puts in."""
 _START_SECONDS = 300.0
 """How long a container may take to be there, without the time that its health check has to become good."""
 
-_STOP_SECONDS = 30.0
+_STOP_SECONDS = 15.0
 """What engine and systemd may take to stop a container, beyond its own grace period."""
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from .._engine.base import Observed, ObservedContainer
+from .._engine.base import UNIT_GONE, Observed, ObservedContainer
 from . import labels as names
 from .config import Group, NetworkConfig, VolumeConfig, digest, to_dict
 from .diff import Change, compare
@@ -179,6 +179,8 @@ def decide(
         return action(RECREATE, "its network is made anew: " + ", ".join(sorted(attached & set(renewed_networks))))
     if current.state in NEVER_STARTED:
         return action(RECREATE, "it was never started")
+    if current.state == UNIT_GONE:
+        return action(RECREATE, "its unit's file is gone")
     if wanted.service.one_shot and current.state == "exited" and current.exit_code == 0:
         return action(KEEP)
     if attached - {"bridge", "podman"} and not attached <= set(current.networks):

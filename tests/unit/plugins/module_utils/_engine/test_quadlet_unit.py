@@ -169,7 +169,7 @@ def test_what_waits_for_health():
     check = Healthcheck(("CMD-SHELL", "true"), interval=10, timeout=5, retries=3, start_period=20)
     config = dataclasses.replace(samples.BASE, healthcheck=check, stop_grace_period=45.5)
     lines = _lines(_unit(config, gated=True))
-    assert {"Notify=healthy", "TimeoutStartSec=365", "TimeoutStopSec=76"} <= set(lines)
+    assert {"Notify=healthy", "TimeoutStartSec=365", "TimeoutStopSec=61"} <= set(lines)
     assert "Notify=healthy" not in _lines(_unit(config, gated=False))
     once = _lines(_unit(dataclasses.replace(config, one_shot=True), gated=True))
     assert "Notify=healthy" not in once and "TimeoutStartSec=infinity" in once
