@@ -18,6 +18,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.facts
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu import snapshot
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.findings import CODES, Finding
 from ansible_collections.gpu_fleet.containers.plugins.modules.gpu_facts import ARGUMENTS
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._needs import MENDED, MENDED_IN_DOCKER
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
@@ -42,6 +43,13 @@ def test_every_row_is_one_of_the_codes() -> None:
 def test_the_fields_are_those_of_a_finding() -> None:
     named = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]+) \|", FIELDS, re.MULTILINE)))
     assert sorted(named) == sorted(field.name for field in dataclasses.fields(Finding))
+
+
+def test_what_prepare_mends_is_named() -> None:
+    (said,) = re.findall(r"^`prepare\.yml` mends .+?\n\n", SECTIONS, re.MULTILINE | re.DOTALL)
+    named = set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)+)`", said))
+    wanted = {code for codes in MENDED.values() for code in codes} | set(MENDED_IN_DOCKER)
+    assert named == wanted
 
 
 @pytest.fixture
