@@ -254,6 +254,8 @@ def _current(module: AnsibleModule, found: dict) -> dict:
         if decision.reload:
             docker_running.reload(daemon)
             docker_running.remember(daemon, docker_settings.after_reload(loaded or {}, settings, need))
+        if decision.reload and decision.restart:
+            docker_running.await_live_restore(module.params["socket"])
         if decision.restart:
             not_back = _restart(module, found)
     if decision.due:

@@ -143,6 +143,22 @@ def reload(found: Process) -> None:
     os.kill(found.pid, signal.SIGHUP)
 
 
+def await_live_restore(socket: str, timeout: float = 10.0) -> None:
+    """Wait until a reload brought live restore; EngineError when it did not, because a restart would stop containers then.
+
+    A signal is taken some time later, and a reload that fails says so in the journal only.
+    """
+    deadline = time.monotonic() + timeout
+    while not live_restore(socket):
+        if time.monotonic() > deadline:
+            raise EngineError(
+                f"Docker did not take live-restore within {timeout:g} s of a reload, so it was not restarted",
+                socket,
+                "Look at 'journalctl -u docker.service', or run again with -e docker_restart=always.",
+            )
+        time.sleep(0.1)
+
+
 def restart_service(service: str, socket: str, timeout: float) -> None:
     """Restart the unit and wait until the engine answers; EngineError with the journal's last words otherwise."""
     # Restarts that were asked for must not meet the unit's limit of restarts after failures.
