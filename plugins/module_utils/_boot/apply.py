@@ -12,6 +12,7 @@ import contextlib
 import glob
 import json
 import os
+import shutil
 import tempfile
 import typing as t
 from dataclasses import dataclass, field
@@ -164,7 +165,22 @@ class Boot:
                     _remove(path)
         self._forget_scripts()
         self.systemd.reload()
-        return sorted(unit_name(self.host, group) for group in mine)
+        units = sorted(unit_name(self.host, group) for group in mine)
+        self._forget_units(units)
+        return units
+
+    def _forget_units(self, units: t.Sequence[str]) -> None:
+        """A unit that was up stays in systemd's memory without its file. Without it stopping it runs nothing."""
+        up = [unit for unit, state in self.systemd.states(units).items() if state == ACTIVE]
+        if up:
+            self.systemd.ask("stop", *up)
+        with _writing(self.systemd.runtime):
+            for unit in units:
+                for suffix in ("adopt", "json"):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(f"{self.systemd.runtime}/{unit}.{suffix}")
+            with contextlib.suppress(OSError):  # another group's may lie in it
+                os.rmdir(self.systemd.runtime)
 
     def _is_link(self, change: Change) -> bool:
         return change.path in self.wanted[change.group].links
@@ -187,10 +203,7 @@ class Boot:
             for script in glob.glob(f"{glob.escape(self.folder)}/*/boot.py"):
                 home = os.path.dirname(script)
                 if not any(home in text for text in units):
-                    for path in glob.glob(f"{glob.escape(home)}/*.py"):
-                        os.unlink(path)
-                    with contextlib.suppress(OSError):  # Python's own cache may lie in it
-                        os.rmdir(home)
+                    shutil.rmtree(home)
             with contextlib.suppress(OSError):
                 os.rmdir(self.folder)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import types
 
 from .._group import links
 from . import engines, script
@@ -18,9 +19,14 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 def script_texts() -> dict[str, str]:
     """File name → source. From the loader, as a module of Ansible's runs from a zip archive."""
     return {
-        f"{name}.py": module.__spec__.loader.get_source(module.__name__)
-        for name, module in (("boot", script), ("engines", engines), ("links", links))
+        f"{name}.py": _source(module) for name, module in (("boot", script), ("engines", engines), ("links", links))
     }
+
+
+def _source(module: types.ModuleType) -> str:
+    text = module.__spec__.loader.get_source(module.__name__)  # type: ignore[union-attr]
+    # Ansible's loader of collections, which has it on a controller, gives bytes.
+    return text.decode() if isinstance(text, bytes) else text
 
 
 def script_files(folder: str) -> tuple[str, dict[str, str]]:
