@@ -68,7 +68,7 @@ _EXPLAINED: tuple[tuple[str, str, str], ...] = (
         "Update it to 18.09 or newer.",
     ),
     (
-        "Cannot connect to the Docker daemon|error during connect|failed to connect to the [dD]ocker API",
+        "Cannot connect to the Docker daemon|error during connect|failed to connect to the [dD]ocker API|raw stream connection",
         "Docker does not run there",
         "Start it: Docker Desktop on Windows and Mac (it has to run in that user's session), systemctl start docker on Linux.",
     ),

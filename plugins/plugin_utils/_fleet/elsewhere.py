@@ -31,7 +31,10 @@ class Reach:
 def read(host: str, values: Mapping[str, t.Any], engine: str, url: str, supervisor: str) -> Reach:
     """The host's own variables for it. Raises InputError for what cannot be, with the mend."""
     if url.startswith("ssh://"):
-        parse(url)
+        try:
+            parse(url)
+        except InputError as error:
+            raise InputError(error.message, f"{host}: {error.path}", error.mend) from None
     if is_elsewhere(url):
         _check(host, engine, supervisor)
     tls = _tls(host, values.get("container_engine_tls"))

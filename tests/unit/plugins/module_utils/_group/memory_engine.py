@@ -19,6 +19,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base 
     ObservedNetwork,
     ObservedVolume,
 )
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.delivery import sources
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import ContainerConfig
 
@@ -35,6 +36,8 @@ class MemoryEngine:
         self.lock = threading.RLock()
         self.containers: dict[str, ObservedContainer] = {}
         self.configs: dict[str, ContainerConfig] = {}
+        self.parcels: dict[str, dict[str, bytes]] = {}
+        """Container id → what was put into it, by source."""
         self.shares: dict[str, set[str]] = {}
         """Container id → ids of the containers whose namespaces it shares, as they were when it was made."""
         self.networks: dict[str, ObservedNetwork] = {}
@@ -95,7 +98,13 @@ class MemoryEngine:
             self._call("remove_volume", name)
             self.volumes.pop(name, None)
 
-    def create_container(self, config: ContainerConfig, labels: dict[str, str], bind_sources: dict[str, str]) -> str:
+    def create_container(
+        self,
+        config: ContainerConfig,
+        labels: dict[str, str],
+        bind_sources: dict[str, str],
+        parcels: dict[str, bytes] | None = None,
+    ) -> str:
         with self.lock:
             self._call("create", config.name)
             if config.name in self.containers:
@@ -115,9 +124,15 @@ class MemoryEngine:
                 networks=tuple(sorted(attachment.network for attachment in config.networks)),
             )
             self.configs[identity] = config
+            if parcels is not None:
+                self.parcels[identity] = {source: parcels[source] for source in sources(config)}
             shared = [mode.partition("container:")[2] for mode in (config.network_mode, config.ipc, config.pid)]
             self.shares[identity] = {self._get(other).id for other in shared if other}
             return identity
+
+    def contents(self, name: str, config: ContainerConfig) -> dict[str, bytes]:
+        with self.lock:
+            return {source: self.parcels[self._get(name).id][source] for source in sources(config)}
 
     def _get(self, name: str) -> ObservedContainer:
         if name not in self.containers:
