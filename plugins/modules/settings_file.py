@@ -44,9 +44,8 @@ options:
         there is one.
       - These are all keys that O(by) wants in the file. One that it set in an earlier run and that is not here any more
         goes back to what it was.
-      - Not used with O(state=absent).
+      - Required with O(state=present), not used with O(state=absent).
     type: dict
-    default: {}
   lists:
     description:
       - V(replace) sets a list as a whole.
@@ -159,7 +158,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 keys:
-  description: Keys whose values were changed, set or taken back, with dots between their parts.
+  description:
+    - Keys whose values were changed, set or taken back, with dots between their parts; for V(ini) in lower case.
   type: list
   elements: str
   returned: success
@@ -195,7 +195,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._settings.red
 ARGUMENTS: dict[str, t.Any] = {
     "path": {"type": "path", "required": True},
     "format": {"type": "str", "choices": ["json", "ini", "toml"], "required": True},
-    "settings": {"type": "dict", "default": {}},
+    "settings": {"type": "dict"},
     "lists": {"type": "str", "choices": ["replace", "add"], "default": "replace"},
     "by": {"type": "str", "default": "gpu-fleet"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -209,7 +209,7 @@ ARGUMENTS: dict[str, t.Any] = {
 def ensure(module: AnsibleModule) -> dict[str, t.Any]:
     wanted = module.params
     settings = wanted["settings"] if wanted["state"] == "present" else {}
-    # The arguments are shown as well, with -v.
+    # With -v the arguments are shown as well.
     module.no_log_values.update(secrets(wanted["settings"]))
     real = files.resolve(wanted["path"])
     request = Request(wanted["path"], wanted["format"], wanted["by"], settings, wanted["lists"] == "add")
@@ -265,7 +265,10 @@ def _result(done: Done, path: str) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), ensure)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS, required_if=[("state", "present", ["settings"])], supports_check_mode=True
+    )
+    run_module(module, ensure)
 
 
 if __name__ == "__main__":

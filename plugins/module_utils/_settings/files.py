@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -157,4 +158,8 @@ def _settle(directory: str) -> None:
 def _failed(verb: str, error: OSError, path: str) -> FleetError:
     if isinstance(error, FileNotFoundError):
         return FleetError("its directory does not exist", path, "Make the directory first. Nothing was changed.")
+    if error.errno == errno.EBUSY:
+        return FleetError(
+            "it is a mount of its own, which cannot be replaced", path, "Edit the file that is mounted there."
+        )
     return FleetError(f"it cannot be {verb}: {error.strerror}", path, f"{make_room(error)}. Nothing was changed.")

@@ -88,6 +88,18 @@ def test_a_file_where_a_directory_should_be_is_said(tmp_path):
         files.read(str(tmp_path / "x" / "daemon.json"))
 
 
+def test_a_file_that_is_mounted_cannot_be_replaced_and_stays(tmp_path, monkeypatch):
+    def refuse(*_arguments):
+        raise OSError(16, "Device or resource busy")
+
+    path = tmp_path / "daemon.json"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(FleetError, match="it is a mount of its own"):
+        files.write(str(path), b"new", b"old")
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["daemon.json"]
+
+
 def test_two_runs_come_one_after_the_other(tmp_path):
     entered = []
     inside, leave = threading.Event(), threading.Event()
