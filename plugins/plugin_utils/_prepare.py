@@ -27,7 +27,7 @@ class Host:
     variables: Mapping[str, t.Any] = field(default_factory=dict)
     """`container_engine_url`, as far as it is set."""
     needs: Sequence[Mapping[str, t.Any]] | None = None
-    """As `_needs.needs` gives them; None where the host could not be asked."""
+    """As `_needs.needs` gives them; None where that could not be worked out."""
     failed: Mapping[str, str] = field(default_factory=dict)
     """Role → what it failed with."""
     before: Facts | None = None
@@ -72,8 +72,10 @@ def prepare_lines(hosts: Mapping[str, Host], check: bool = False) -> list[str]:
 def _host_lines(name: str, host: Host, check: bool) -> list[str]:
     if engine_elsewhere(host.variables):
         return [f"{name}: its engine is elsewhere ({host.variables['container_engine_url']}), and nothing is done here"]
-    if host.needs is None or host.before is None:
+    if host.before is None:
         return [f"{name}: it could not be asked (unreachable, or gpu_facts failed)"]
+    if host.needs is None:
+        return [f"{name}: what it needs could not be worked out, see its failed task"]
     lines = [*_roles(host, check), *_mended(host), *_left(host), *(f"due: {text}" for text in host.due)]
     return [f"{name}: {_head(host)}", *(f"  {line}" for line in lines or ["nothing to do, and nothing is wrong"])]
 

@@ -88,6 +88,7 @@ TOLD = ("info", "npu-found")
             ["pc: its engine is elsewhere (ssh://win), and nothing is done here"],
         ),
         (Host(), False, ["pc: it could not be asked (unreachable, or gpu_facts failed)"]),
+        (Host(before=gpu()), False, ["pc: what it needs could not be worked out, see its failed task"]),
     ],
 )
 def test_a_host(host: Host, check: bool, lines: list[str]) -> None:
