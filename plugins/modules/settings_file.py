@@ -188,7 +188,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._settings import files
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._settings.apply import Done, apply, look
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._settings.apply import Done, Steps, apply, look
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._settings.plan import Request, text_of
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._settings.redact import redact, secrets
 
@@ -213,29 +213,26 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
     module.no_log_values.update(secrets(wanted["settings"]))
     real = files.resolve(wanted["path"])
     request = Request(wanted["path"], wanted["format"], wanted["by"], settings, wanted["lists"] == "add")
-    _validate(module, look(request, real))
-    done = look(request, real) if module.check_mode else apply(request, real, lambda path: _own(module, path))
+    steps = Steps(judge=lambda after: _validate(module, after), own=lambda path: _own(module, path))
+    done = (look if module.check_mode else apply)(request, real, steps)
     for key in done.plan.kept:
         module.warn(f"{wanted['path']}: {key} was changed by somebody else since; it stays as it is.")
     return _result(done, wanted["path"])
 
 
-def _validate(module: AnsibleModule, would: Done) -> None:
+def _validate(module: AnsibleModule, after: bytes) -> None:
     """Have the program that reads the file judge what it would say; InputError with its words when it refuses."""
-    if not module.params["validate"] or not would.changed or would.plan.after is None:
+    if not module.params["validate"]:
         return
-    copy = os.path.join(module.tmpdir, os.path.basename(module.params["path"]))
+    path = module.params["path"]
+    copy = os.path.join(module.tmpdir, os.path.basename(path))
     with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(would.plan.after)
+        file.write(after)
     argv = [word.replace("%s", copy) for word in module.params["validate"]]
     status, output, errors = module.run_command(argv)
     if status != 0:
-        said = (errors or output).strip().replace(copy, module.params["path"])
-        raise InputError(
-            f"{argv[0]} refuses it with {', '.join(would.plan.changed)} as wanted: {said}",
-            module.params["path"],
-            "Nothing was changed.",
-        )
+        said = redact((errors or output).strip().replace(copy, path))
+        raise InputError(f"{argv[0]} refuses what it would be: {said}", path, "Nothing was changed.")
 
 
 def _own(module: AnsibleModule, path: str) -> None:

@@ -26,21 +26,27 @@ class Done(t.NamedTuple):
     changed: bool
 
 
-def look(request: Request, real: str) -> Done:
+class Steps(t.NamedTuple):
+    """What the caller does on the way. judge: is given the bytes that the file would have, and raises FleetError where
+    they must not be written; own: see `new` of `files.write`."""
+
+    judge: t.Callable[[bytes], None] = lambda _after: None
+    own: files.Prepare = lambda _path: None
+
+
+def look(request: Request, real: str, steps: Steps) -> Done:
     """What `apply` would do; reads only."""
     states = _states(real)
-    planned = plan(request, files.read(real), states)
-    return _done(planned, real, states)
+    return _done(_judged(request, real, states, steps), real, states)
 
 
-def apply(request: Request, real: str, new: files.Prepare) -> Done:
-    """Bring the file to what is asked. real: its path without links; new: see `files.write`. Raises FleetError."""
+def apply(request: Request, real: str, steps: Steps) -> Done:
+    """Bring the file to what is asked. real: its path without links. Raises FleetError."""
     if not request.settings and not os.path.isdir(os.path.dirname(real)):
-        return look(request, real)
+        return look(request, real, steps)
     with files.alone(os.path.dirname(real)):
         states = _states(real)
-        planned = plan(request, files.read(real), states)
-        planned = _write(planned, real, states, new)
+        planned = _write(_judged(request, real, states, steps), real, states, steps.own)
         if planned.state is None and states:
             _forget(planned, real, states)
         return _done(planned, real, states)
@@ -49,6 +55,13 @@ def apply(request: Request, real: str, new: files.Prepare) -> Done:
 def _states(real: str) -> tuple[State | None, ...]:
     data = files.read(real + SUFFIX)
     return () if data is None else load(data, real + SUFFIX)
+
+
+def _judged(request: Request, real: str, states: t.Sequence[State | None], steps: Steps) -> Plan:
+    planned = plan(request, files.read(real), states)
+    if planned.changes and planned.after is not None:
+        steps.judge(planned.after)
+    return planned
 
 
 def _write(planned: Plan, real: str, states: t.Sequence[State | None], new: files.Prepare) -> Plan:

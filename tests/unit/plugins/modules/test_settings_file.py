@@ -161,6 +161,28 @@ def test_a_password_in_an_address_is_shown_nowhere(tmp_path):
     assert "geheim" not in json.dumps(result) and "@proxy" in result["diff"]["after"]
 
 
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize(
+    ("words", "good"), [(["grep", "-q", '"a": 1', "%s"], True), (["sh", "-c", "cat %s; exit 1"], False)]
+)
+def test_a_program_judges_what_the_file_would_be(tmp_path, words, good, check):
+    path = tmp_path / "daemon.json"
+    arguments = {"path": str(path), "format": "json", "settings": {"a": 1, "p": "http://me:x@y"}, "validate": words}
+    result = call(settings_file, check, **arguments)
+    assert result["rc"] == (0 if good else 1)
+    assert path.exists() is (good and not check)
+    if not good:
+        assert f'{path}: sh refuses what it would be: {{\n  "a": 1' in result["msg"]
+        assert "[hidden]@y" in result["msg"] and os.listdir(tmp_path) == []
+
+
+def test_a_file_that_stays_as_it_is_is_not_judged(tmp_path):
+    path = tmp_path / "daemon.json"
+    path.write_text('{"a": 1}')
+    result = call(settings_file, path=str(path), format="json", settings={"a": 1}, validate=["false"])
+    assert not result["changed"]
+
+
 CHILD = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])

@@ -20,7 +20,7 @@ MERGED = b'{\n  "debug": true,\n  "features": {\n    "cdi": true\n  }\n}\n'
 
 
 def run(path, wanted, by="us", add=False):
-    return settings.apply(Request(str(path), "json", by, wanted, add), str(path), lambda _path: None)
+    return settings.apply(Request(str(path), "json", by, wanted, add), str(path), settings.Steps())
 
 
 @pytest.fixture
