@@ -34,7 +34,8 @@ def main() -> int:
     for (host, name), step in sorted(steps.items(), key=lambda item: item[1].started):
         print(f"{step.started:%H:%M:%S.%f} started  {step.ready:%H:%M:%S.%f} ready  {host:<6}  {name}")
     wrong = [text for before, after in rules(given["plan"]) for text in judge(steps, before, after)]
-    print(*wrong, sep="\n")
+    for text in wrong:
+        print(text)
     return 1 if wrong else 0
 
 
@@ -62,6 +63,8 @@ def parse(block: str) -> dict[str, str]:
 
 
 def of_unit(values: dict[str, str]) -> Step:
+    if values["ActiveState"] != "active":
+        sys.exit(f"{values['Id']} is {values['ActiveState']}")
     return Step(systemd_time(values["InactiveExitTimestamp"]), systemd_time(values["ActiveEnterTimestamp"]))
 
 
