@@ -61,7 +61,9 @@ def parse_volume(text: str) -> dict[str, t.Any]:
     if not text or "" in parts[:2]:
         raise MountError(f"{text!r} has an empty part", "Write [source:]target[:options].")
     if len(parts[0]) == 1 and parts[0].isalpha() and len(parts) > 1:
-        raise MountError(f"{text!r}: Compose takes a name of one letter for a Windows drive", "Use a longer name.")
+        drive, path = parts[0].lower(), parts[1].replace("\\", "/")
+        mend = f"Write /{drive}{path} for that folder of Windows." if path.startswith("/") else "Use a longer name."
+        raise MountError(f"{text!r}: Compose takes a name of one letter for a Windows drive", mend)
     if len(parts) > 3:
         raise MountError(f"{text!r} has too many colons", "Write [source:]target[:options].")
     if len(parts) == 1:
