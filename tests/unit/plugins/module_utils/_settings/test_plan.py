@@ -253,3 +253,27 @@ def test_two_owners_cannot_want_different_values():
     first = plan(Request("file", "json", "us", {"a": 1}), b"{}", ())
     with pytest.raises(InputError, match="a is set by 'us' already, to another value"):
         plan(Request("file", "json", "them", {"a": 2}), first.after, states(first))
+
+
+@given(cases(KINDS[:2]), st.data())
+def test_after_any_edit_that_can_be_read_undo_and_a_new_run_go_through(case, draw):
+    name, found, settings, add = case
+    done = step(name, found, (), settings, add)
+    assume(done.after)
+    mark, codec = next(each for each in reversed(ENCODINGS) if done.after.startswith(each[0]))
+    lines = done.after[len(mark) :].decode(codec).split("\n")
+    text = "\n".join(draw.draw(st.lists(st.sampled_from(lines), max_size=len(lines) + 2)))
+    edited = mark + text.encode(codec)
+    try:
+        before = data(name, edited)
+    except tomllib.TOMLDecodeError:
+        assume(False)
+    undone = plan(Request("file", name, "us", {}), edited, states(done))
+    assert undone.state is None
+    after = data(name, undone.after)
+    ours = [entry.path for own in done.state.keys.owners.values() for entry in own] if done.state else []
+    for path, value in leaves(before):
+        if not any(path[: len(each)] == each for each in ours):
+            assert same(look(after, path), value), path
+    again = step(name, edited, states(done), settings, add)
+    assert not step(name, again.after, states(again), settings, add).changes
