@@ -17,6 +17,7 @@ import tempfile
 import typing as t
 from dataclasses import dataclass, field
 
+from .._engine.docker_url import ROOTFUL
 from .._errors import EngineError, FleetError, InputError, make_room
 from .._group.config import Group
 from .install import lasting_python, script_files
@@ -57,6 +58,8 @@ class Boot:
     wanted: dict[str, Files] = field(default_factory=dict)
     script: dict[str, str] = field(default_factory=dict)
     """path → text of the script's files; empty where no group wants any."""
+    refusal: FleetError | None = None
+    """Why this host can have no boot files, whatever its systemd is."""
 
     # -- comparing
 
@@ -103,7 +106,7 @@ class Boot:
         """Why these changes cannot be made here. Asks systemd only where there are some to write."""
         if not any(change.after is not None for change in changes):
             return []
-        errors = self.systemd.problems()
+        errors = [self.refusal] if self.refusal else self.systemd.problems()
         for change in changes:
             owner = _owner(change.path, change.before or "")
             if (
@@ -234,7 +237,14 @@ def boot_of(
         socket=socket,
         boot_wait=boot_wait,
     )
-    return Boot(systemd, host, folder, boot_files(settings, groups), texts)
+    refusal = None
+    if systemd.user and engine == "docker" and os.path.realpath(socket) == os.path.realpath(ROOTFUL):
+        refusal = InputError(
+            f"Docker at {socket} is the system's, and an ordinary user's systemd cannot be ordered behind it",
+            "container_supervisor",
+            "Set ansible_become: true, or use a rootless Docker of this user.",
+        )
+    return Boot(systemd, host, folder, boot_files(settings, groups), texts, refusal)
 
 
 def _owner(path: str, text: str) -> tuple[str, str] | None:

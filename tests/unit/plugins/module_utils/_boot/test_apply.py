@@ -27,7 +27,7 @@ class Host:
 
     def boot(self, *groups, engine="docker", supervisor="systemd", boot_wait=300.0):
         state = str(self.path / "state")
-        return boot_of(self.name, groups, engine, supervisor, state, boot_wait, self.fake.systemd, "/run/docker.sock")
+        return boot_of(self.name, groups, engine, supervisor, state, boot_wait, self.fake.systemd, "/srv/docker.sock")
 
     def apply(self, *groups, **settings) -> list:
         boot = self.boot(*groups, **settings)
@@ -169,6 +169,21 @@ def test_where_no_unit_can_work(tmp_path, user, version, manager, words):
     boot = host.boot(CORE)
     errors = [str(error) for error in boot.problems(boot.changes(["core"]))]
     assert (words in errors[0]) if words else not errors
+
+
+@pytest.mark.parametrize(
+    ("user", "socket", "refused"),
+    [
+        (True, "/var/run/docker.sock", True),
+        (True, "/run/user/1000/docker.sock", False),
+        (False, "/var/run/docker.sock", False),
+    ],
+)
+def test_a_user_s_systemd_is_not_ordered_behind_the_system_s_docker(tmp_path, user, socket, refused):
+    fake = FakeSystemd(tmp_path, user)
+    boot = boot_of("mainpc", [CORE], "docker", "systemd", str(tmp_path), 300.0, fake.systemd, socket)
+    errors = boot.problems(boot.changes(["core"]))
+    assert bool(errors) is refused and (not errors or "ansible_become" in errors[0].mend)
 
 
 def test_a_user_without_lingering_is_told(tmp_path):
