@@ -213,7 +213,7 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
     module.no_log_values.update(secrets(wanted["settings"]))
     real = files.resolve(wanted["path"])
     request = Request(wanted["path"], wanted["format"], wanted["by"], settings, wanted["lists"] == "add")
-    steps = Steps(judge=lambda after: _validate(module, after), own=lambda path: _own(module, path))
+    steps = Steps(judge=lambda after: _validate(module, after), own=lambda path: _own(module, path, real))
     done = (look if module.check_mode else apply)(request, real, steps)
     for key in done.plan.kept:
         module.warn(f"{wanted['path']}: {key} was changed by somebody else since; it stays as it is.")
@@ -235,8 +235,9 @@ def _validate(module: AnsibleModule, after: bytes) -> None:
         raise InputError(f"{argv[0]} refuses what it would be: {said}", path, "Nothing was changed.")
 
 
-def _own(module: AnsibleModule, path: str) -> None:
-    """Mode and owner of a file that is made."""
+def _own(module: AnsibleModule, path: str, real: str) -> None:
+    """Mode, owner and SELinux label of a file that is made; it will be `real`."""
+    module.set_context_if_different(path, module.selinux_default_context(real), False)
     if module.params["mode"] is None:
         with contextlib.suppress(OSError):  # Windows' drives have no modes
             os.chmod(path, 0o644)

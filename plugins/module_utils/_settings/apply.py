@@ -77,16 +77,19 @@ def _write(planned: Plan, real: str, states: t.Sequence[State | None], new: file
     found = files.read(real + SUFFIX)
     if state is not None or states:
         _note(real, [planned.before, state])
+    written = False
     try:
         if planned.after is None:
             _remove_as_found(planned, real)
         else:
             files.write(real, planned.after, planned.found, new)
-    except FleetError:
-        _put_back(real + SUFFIX, found)
-        if backup and backup not in (planned.before.backups if planned.before else ()):
-            files.remove(os.path.join(os.path.dirname(real), backup))
-        raise
+        written = True
+    finally:
+        # Also when the module ends in here, because an owner is unknown.
+        if not written:
+            _put_back(real + SUFFIX, found)
+            if backup and backup not in (planned.before.backups if planned.before else ()):
+                files.remove(os.path.join(os.path.dirname(real), backup))
     if state is not None:
         _note(real, [state])
     return planned

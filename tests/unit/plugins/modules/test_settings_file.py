@@ -152,6 +152,13 @@ def test_mode_is_that_of_a_file_that_is_made(tmp_path, mode, expected):
     assert stat.S_IMODE(path.stat().st_mode) == 0o604
 
 
+def test_an_owner_that_nobody_knows_leaves_nothing_behind(tmp_path):
+    path = tmp_path / "x"
+    result = call(settings_file, path=str(path), format="json", settings={"a": 1}, owner="nobody-of-that-name")
+    assert result["rc"] == 1 and "nobody-of-that-name" in result["msg"]
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_password_in_an_address_is_shown_nowhere(tmp_path):
     path = tmp_path / "daemon.json"
     path.write_text('{"proxies": {"https-proxy": "http://me:altgeheim@proxy"}}')
