@@ -207,6 +207,13 @@ links:
   returned: always
   type: list
   elements: dict
+boot:
+  description:
+    - By group, the state of the systemd unit that starts it at boot, where it has one (C(container_supervisor=systemd)).
+    - C(activating) waits for what the group needs, or is tried again soon; C(failed) was given up.
+  returned: always
+  type: dict
+  sample: {core-services: active, memory-system: activating}
 volumes:
   description: Names of this host's volumes on O(engine).
   returned: always
@@ -221,8 +228,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.apply import start_states
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.systemd import systemd_here
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine, Health
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_url import Tls
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_url import Tls, is_elsewhere
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import (
@@ -293,7 +302,9 @@ def _run(module: AnsibleModule) -> dict[str, t.Any]:
         commands = list(pool.map(lambda command: _run_in(engine, owned, command), params["commands"]))
         links = list(pool.map(lambda link: _ask_link(engine, owned, link), params["links"]))
     services = sorted((entry for _place, _seen, entry in found), key=lambda entry: (entry["group"], entry["service"]))
-    return {"services": services, "commands": commands, "links": links, "volumes": sorted(owned.volumes)}
+    boot = {} if is_elsewhere(params["engine_url"]) else start_states(params["host"], systemd_here())
+    volumes = sorted(owned.volumes)
+    return {"services": services, "commands": commands, "links": links, "volumes": volumes, "boot": boot}
 
 
 def _look(params: dict[str, t.Any], pool: ThreadPoolExecutor) -> list[tuple[Engine | None, Owned]]:

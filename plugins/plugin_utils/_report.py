@@ -102,7 +102,19 @@ def status_lines(status: Results) -> list[str]:
                     ", ".join(f"{port['address']}:{port['host']}" for port in entry["ports"]) or "-",
                 ]
             )
-    return [*table(rows), *_gpu_remarks(status)] if len(rows) > 1 else ["nothing of this inventory runs"]
+    shown = [*table(rows), *_gpu_remarks(status)] if len(rows) > 1 else ["nothing of this inventory runs"]
+    return [*shown, *_boot_remarks(status)]
+
+
+def _boot_remarks(results: Results) -> list[str]:
+    """Groups whose unit has not (yet) brought them up since the host booted."""
+    lines = [
+        f"{host}: {group}: its unit is {state}; journalctl -t gpu-fleet says what it waits for"
+        for host, result in results.items()
+        for group, state in sorted((result or {}).get("boot", {}).items())
+        if state != "active"
+    ]
+    return ["", "Starts at boot that are not done:", *lines] if lines else []
 
 
 def _gpu_cell(gpu: Mapping[str, t.Any] | None) -> str:

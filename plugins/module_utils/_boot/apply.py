@@ -102,6 +102,12 @@ class Boot:
                 files[path] = _read(path) or ""
         return found
 
+    def groups(self) -> list[str]:
+        """Groups of this host that have a unit."""
+        paths = glob.glob(f"{glob.escape(self.systemd.units)}/gpu-fleet-*.service")
+        owners = [owner_of(_read(path) or "") for path in paths]
+        return sorted(owner[1] for owner in owners if owner is not None and owner[0] == self.host)
+
     def problems(self, changes: t.Sequence[Change]) -> list[FleetError]:
         """Why these changes cannot be made here. Asks systemd only where there are some to write."""
         if not any(change.after is not None for change in changes):
@@ -245,6 +251,17 @@ def boot_of(
             "Set ansible_become: true, or use a rootless Docker of this user.",
         )
     return Boot(systemd, host, folder, boot_files(settings, groups), texts, refusal)
+
+
+def start_states(host: str, systemd: Systemd) -> dict[str, str]:
+    """Group → state of the unit that starts it at boot: active, activating (it waits), failed … One question to systemd,
+    none where there are no units. A systemd that does not answer knows nothing."""
+    groups = Boot(systemd, host, "").groups()
+    try:
+        states = systemd.states([unit_name(host, group) for group in groups])
+    except EngineError:
+        states = {}
+    return {group: states.get(unit_name(host, group), "unknown") for group in groups}
 
 
 def _owner(path: str, text: str) -> tuple[str, str] | None:

@@ -242,3 +242,12 @@ def test_the_verdict_on_links():
 def test_a_host_that_gave_no_answer_has_no_healthy_service():
     result = _report.verdict(plan(service("twin")), {"mainpc": None})
     assert result["failures"] == ["mainpc: core/twin: it is missing"]
+
+
+def test_status_says_which_groups_still_wait_since_boot():
+    results = {"mainpc": {"services": [], "boot": {"core": "active", "memory": "activating"}}, "pc2": {"services": []}}
+    assert _report.status_lines(results)[-2:] == [
+        "Starts at boot that are not done:",
+        "mainpc: memory: its unit is activating; journalctl -t gpu-fleet says what it waits for",
+    ]
+    assert "boot" not in "\n".join(_report.status_lines({"pc2": {"services": [], "boot": {"core": "active"}}}))

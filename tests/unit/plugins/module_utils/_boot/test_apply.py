@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.apply import boot_of
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.apply import boot_of, start_states
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 
 from .examples import CORE, MEMORY, FakeSystemd
@@ -138,6 +138,16 @@ def test_a_group_that_waits_since_boot_is_taken_over_and_one_that_is_up_is_left(
     host.fake.calls.clear()
     host.boot(CORE, MEMORY).take_over(["core", "memory", "new"])
     assert host.fake.told() == [("stop", UNITS[1])]
+
+
+def test_how_far_each_group_is_since_boot(host):
+    assert start_states("mainpc", host.fake.systemd) == {} and host.fake.calls == []
+    host.apply(CORE, MEMORY)
+    host.fake.active[UNITS[1]] = "activating"
+    assert start_states("mainpc", host.fake.systemd) == {"core": "active", "memory": "activating"}
+    assert start_states("pc2", host.fake.systemd) == {}
+    host.fake.refuses = "show"
+    assert start_states("mainpc", host.fake.systemd) == {"core": "unknown", "memory": "unknown"}
 
 
 def test_systemd_s_refusal_is_carried(host):
