@@ -13,8 +13,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 CONTEXTS = sorted(path.parent for path in (ROOT / "inventories").glob("*/images/*/Containerfile"))
 
 
-@pytest.mark.parametrize("context", CONTEXTS, ids=lambda path: path.name)
-@pytest.mark.parametrize("folder", [".", "agent"])
+FOLDERS = [
+    (context, folder)
+    for context in CONTEXTS
+    for folder in (".", *(each.name for each in context.iterdir() if each.is_dir()))
+]
+
+
+@pytest.mark.parametrize(("context", "folder"), FOLDERS, ids=lambda each: each if isinstance(each, str) else each.name)
 @pytest.mark.parametrize("left", [".ruff_cache", ".pytest_cache", ".mypy_cache", "__pycache__"])
 def test_running_tools_there_does_not_change_the_image(tmp_path, context, folder, left):
     copy = tmp_path / "context"
