@@ -61,6 +61,9 @@ class Engine(t.Protocol):
 
     def is_there(self) -> bool: ...
 
+    def outlived(self) -> bool:
+        """The engine goes alone: its containers stay up and are there when it is back."""
+
     def wait_until_there(self) -> None: ...
 
     def look(self, service: Service) -> Look: ...
@@ -74,7 +77,27 @@ class Engine(t.Protocol):
 
 
 def open_engine(plan: dict[str, t.Any]) -> Engine:
-    return Docker(plan["socket"]) if plan["engine"] == "docker" else Units(plan["user"])
+    return Docker(plan["socket"], plan["user"]) if plan["engine"] == "docker" else Units(plan["user"])
+
+
+class _Systemctl:
+    def __init__(self, user: bool) -> None:
+        self._words = ["systemctl", "--user"] if user else ["systemctl"]
+        self.environment = {**os.environ}
+        if user:
+            self.environment.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+
+    def __call__(self, *words: str) -> tuple[int, str]:
+        """Exit status and output."""
+        return _run([*self._words, *words], self.environment)
+
+
+def _run(argv: t.Sequence[str], environment: dict[str, str], timeout: float = 30.0) -> tuple[int, str]:
+    try:
+        answer = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False, env=environment)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EngineFailure(f"{' '.join(argv[:3])}: {error}") from error
+    return answer.returncode, (answer.stdout + answer.stderr).strip()
 
 
 # -- Docker
@@ -96,8 +119,9 @@ class Docker:
 
     starts_by_itself = True
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, user: bool = False) -> None:
         self._path = path
+        self._systemctl = _Systemctl(user)
 
     def _ask(self, method: str, path: str, body: t.Any = None, timeout: float = 30.0) -> tuple[int, bytes]:
         connection = _UnixConnection(self._path, timeout)
@@ -125,6 +149,15 @@ class Docker:
             return self._ask("GET", "/_ping", timeout=5.0)[0] == 200
         except EngineFailure:
             return False
+
+    def outlived(self) -> bool:
+        """With live-restore, when Docker is restarted or stopped and takes this group's unit along (PartOf=)."""
+        if not self._want("GET", "/info").get("LiveRestoreEnabled"):
+            return False
+        # At shutdown, too, Docker is about to be stopped; but then nothing outlives it.
+        _rc, job = self._systemctl("show", "--property=Job", "--value", "docker.service")
+        _rc, system = self._systemctl("is-system-running")
+        return job not in ("", "0") and system != "stopping"
 
     def wait_until_there(self) -> None:
         deadline = time.monotonic() + _PATIENCE
@@ -228,41 +261,32 @@ class Units:
     _SHOWN = "LoadState,ActiveState,SubState,Result,ExecMainStatus,InvocationID"
 
     def __init__(self, user: bool) -> None:
-        self._systemctl = ["systemctl", "--user"] if user else ["systemctl"]
-        self._environment = {**os.environ}
-        if user:
-            self._environment.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-
-    def _run(self, *words: str, timeout: float = 30.0) -> tuple[int, str]:
-        try:
-            answer = subprocess.run(
-                words, capture_output=True, text=True, timeout=timeout, check=False, env=self._environment
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise EngineFailure(f"{' '.join(words[:3])}: {error}") from error
-        return answer.returncode, (answer.stdout + answer.stderr).strip()
+        self._systemctl = _Systemctl(user)
 
     def is_there(self) -> bool:
         return True
+
+    def outlived(self) -> bool:
+        return False
 
     def wait_until_there(self) -> None:
         return
 
     def look(self, service: Service) -> Look:
-        _rc, text = self._run(*self._systemctl, "show", f"{service['container']}.service", f"--property={self._SHOWN}")
+        _rc, text = self._systemctl("show", f"{service['container']}.service", f"--property={self._SHOWN}")
         return unit_look(dict(line.partition("=")[::2] for line in text.splitlines()), service["one_shot"])
 
     def start(self, service: Service) -> None:
         # One that failed before would be taken for one that failed now.
-        self._run(*self._systemctl, "reset-failed", f"{service['container']}.service")
+        self._systemctl("reset-failed", f"{service['container']}.service")
         # Not waited for: how long it may take is decided here.
-        rc, text = self._run(*self._systemctl, "start", "--no-block", f"{service['container']}.service")
+        rc, text = self._systemctl("start", "--no-block", f"{service['container']}.service")
         if rc:
             raise EngineFailure(text)
 
     def stop(self, service: Service) -> None:
         # At shutdown its own stop stands in the queue behind this unit's: who waited here would wait for itself.
-        self._run(*self._systemctl, "stop", "--no-block", f"{service['container']}.service")
+        self._systemctl("stop", "--no-block", f"{service['container']}.service")
 
     def health(self, service: Service, clock: t.Callable[[], float]) -> t.Callable[[Look], bool]:
         settled = _Settled(service["settle"] if not service["checked"] else 0.0, clock)
@@ -270,7 +294,7 @@ class Units:
         def healthy(look: Look) -> bool:
             if look.running and look.healthy is False:
                 # Asked now: Podman's own timer asks at its interval, and Notify=healthy reports what this finds.
-                self._run("podman", "healthcheck", "run", service["container"], timeout=60.0)
+                _run(["podman", "healthcheck", "run", service["container"]], self._systemctl.environment, timeout=60.0)
                 return False
             return bool(look.healthy) and settled(look)
 

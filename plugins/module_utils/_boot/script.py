@@ -323,10 +323,12 @@ def main(arguments: t.Sequence[str]) -> int:
     try:
         if command == "start":
             start(plan, engine, log)
-        elif engine.is_there():
-            Members(plan, engine, log).bring_down()
-        else:
+        elif not engine.is_there():
             log.say("the engine does not answer: its containers are left as they are")
+        elif engine.outlived():
+            log.say("the engine is restarted, and its containers outlive it (live-restore)")
+        else:
+            Members(plan, engine, log).bring_down()
     except (NotUp, engines.EngineFailure) as error:
         log.warn(f"not all of it is up: {error}")
         return 1

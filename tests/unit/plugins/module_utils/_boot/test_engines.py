@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot import engines
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.engines import (
     Docker,
     EngineFailure,
@@ -191,7 +192,7 @@ def test_without_a_check_it_is_healthy_when_it_has_settled_in_one_life():
 
 def test_units_are_not_waited_for_and_asked_for_their_health(monkeypatch):
     asked = []
-    monkeypatch.setattr(Units, "_run", lambda self, *words, timeout=0: asked.append(words) or (0, ""))
+    monkeypatch.setattr(engines, "_run", lambda words, *_more, **_others: asked.append(tuple(words)) or (0, ""))
     engine = Units(user=True)
     engine.start(WEB)
     engine.stop(WEB)
@@ -204,3 +205,22 @@ def test_units_are_not_waited_for_and_asked_for_their_health(monkeypatch):
         ("systemctl", "--user", "stop", "--no-block", "core-web-1.service"),
         ("podman", "healthcheck", "run", "core-web-1"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("live", "job", "system", "outlived"),
+    [
+        (True, "17", "running", True),
+        (True, "17", "degraded", True),
+        (False, "17", "running", False),
+        (True, "0", "running", False),  # the group alone is stopped, by hand
+        (True, "", "running", False),
+        (True, "17", "stopping", False),  # the host goes down
+    ],
+)
+def test_containers_that_outlive_docker_are_left(docker, monkeypatch, live, job, system, outlived):
+    engine, _asked = docker({"GET /info": (200, {"LiveRestoreEnabled": live})})
+    answers = {"show": job, "is-system-running": system}
+    monkeypatch.setattr(engines, "_run", lambda words, *_more: (0, answers[words[1]]))
+    assert engine.outlived() is outlived
+    assert not Units(user=False).outlived()

@@ -47,6 +47,7 @@ def plan(tmp_path):
         return {
             "group": "core",
             "engine": "docker",
+            "user": False,
             "boot_wait": 20.0,
             "timeout": 1.0,
             "adopt": str(tmp_path / "core.adopt"),
