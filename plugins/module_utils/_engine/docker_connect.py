@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import typing as t
 
@@ -154,7 +155,7 @@ def connect_error(url: str, words: str, path: str = "") -> EngineError:
         mend = "The engine wants TLS: set container_engine_tls (ca, cert, key) for this host."
     elif "WRONG_VERSION_NUMBER" in words or "record layer failure" in words:
         mend = "The engine speaks plain HTTP there: take container_engine_tls out, or better give it TLS (dockerd --tlsverify)."
-    elif "certificate required" in words or "bad certificate" in words or "CERTIFICATE_REQUIRED" in words:
+    elif re.search("certificate required|bad certificate|unknown ca", words, re.IGNORECASE):
         mend = "The engine wants a client certificate that its CA has signed: container_engine_tls.cert and .key."
     elif is_elsewhere(url):
         mend = "Is it on, is its Docker running, and does it listen there? Try: docker -H " + url + " version."

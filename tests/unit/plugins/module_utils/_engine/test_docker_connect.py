@@ -14,6 +14,7 @@ CONNECT = [
     ("tcp://192.0.2.1:2376", "Client sent an HTTP request to an HTTPS server.", "set container_engine_tls"),
     ("tcp://192.0.2.1:2375", "[SSL: WRONG_VERSION_NUMBER] wrong version number", "take container_engine_tls out"),
     ("tcp://192.0.2.1:2376", "tlsv13 alert certificate required", "container_engine_tls.cert"),
+    ("tcp://192.0.2.1:2376", "[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca", "container_engine_tls.cert"),
 ]
 
 
