@@ -105,6 +105,17 @@ def test_one_group_is_removed_and_the_other_stays(host):
     assert host.boot(CORE).remove(["memory"]) == []
 
 
+def test_a_unit_that_is_removed_is_forgotten_after_its_file_is_gone(host):
+    """Stopped with its file still known, it would run what stops the group."""
+    host.apply(CORE, MEMORY)
+    host.fake.calls.clear()
+    host.boot(CORE).remove(["memory"])
+    assert host.fake.told() == [("daemon-reload",), ("stop", UNITS[1])]
+    assert {path.name for path in (host.path / "run").iterdir()} == {f"{UNITS[0]}.adopt"}
+    host.boot().remove(["core"])
+    assert not (host.path / "run").exists()
+
+
 def test_hosts_that_share_a_machine_leave_each_other_s_files(host, tmp_path):
     other = Host(tmp_path, "pc2", host.fake)
     host.apply(CORE)
