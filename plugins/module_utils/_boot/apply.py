@@ -159,6 +159,7 @@ class Boot:
         if mine:
             self.systemd.reload()
             self._forget_scripts()
+            self.systemd.forget([unit_name(self.host, group) for group in groups if group not in self.wanted])
         self._mark_up([group for group in groups if group in self.wanted])
 
     def remove(self, groups: t.Collection[str]) -> list[str]:

@@ -46,6 +46,14 @@ class Systemd:
     def reload(self) -> None:
         self.ask("daemon-reload")
 
+    def forget(self, units: t.Sequence[str]) -> None:
+        """What it remembers of units whose files are gone: that they are active, or failed. They have no ExecStop any more,
+        so nothing is stopped. One that it does not know is fine."""
+        argv = ["systemctl", *(["--user"] if self.user else [])]
+        if units:
+            self.run([*argv, "stop", *units])
+            self.run([*argv, "reset-failed", *units])
+
     def states(self, units: t.Sequence[str]) -> dict[str, str]:
         """Unit → active, activating, inactive, failed …; one call for all of them."""
         if not units:

@@ -95,7 +95,10 @@ def test_the_engine_as_supervisor_again_takes_all_away_and_stops_nothing(host):
     changes = host.apply(CORE, MEMORY, supervisor="engine")
     assert {change.after for change in changes} == {None}
     assert host.files() == set()
-    assert host.fake.told() == [("daemon-reload",)]
+    told = host.fake.told()
+    assert told == [("daemon-reload",), ("stop", *UNITS), ("reset-failed", *UNITS)], (
+        "stopped when they have no ExecStop"
+    )
 
 
 def test_one_group_is_removed_and_the_other_stays(host):
