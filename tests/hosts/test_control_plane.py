@@ -53,6 +53,23 @@ def test_over_ssh(tmp_path):
     assert far("ls -A /var/lib/gpu-fleet 2>/dev/null || echo none").strip() == "none"
 
 
+def test_a_gpu_that_the_inventory_vouches_for_is_looked_for_inside(tmp_path):
+    """A node of the name a GPU's would have, and nothing behind it: over ssh the container is asked as anywhere else."""
+    far("mkdir -p /dev/dri && { test -e /dev/dri/renderD128 || mknod -m 666 /dev/dri/renderD128 c 1 3; }")
+    system = Reached(tmp_path, docker, container_engine_url=f"ssh://{HOST}", container_groups=["draws"])
+    (system.inventory / "groups/draws.yml").write_text(
+        "services: {one: {image: example/app, build: ../images/app, command: [sleep, '99'], "
+        "stop_grace_period: 1s, x-gpu: {stacks: [vulkan, cpu]}}}\n"
+    )
+    assert "because vulkan: not on this host" in " ".join(system.deploy("--check").output.split())
+    system.set(container_gpu_stacks=["vulkan"])
+    outcome = system.deploy()
+    assert "vulkan/explicit because device nodes of the far side" in " ".join(outcome.output.split())
+    assert any(event.startswith("winbox draws/one: gpu:") for event in outcome.events), outcome.events
+    assert system.inside("draws-one-1", "ls /dev/dri").split() == ["renderD128"]
+    system.play("playbooks/teardown.yml")
+
+
 def test_what_is_wrong_with_a_connection_is_said(tmp_path):
     """Before anything is planned, with what mends it."""
     for url, words in (
