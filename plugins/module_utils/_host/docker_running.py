@@ -20,7 +20,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from .._errors import EngineError, InputError
+from .._errors import EngineError, FleetError, InputError, raise_all
 from .._gpu.docker_api import connect
 from .._group import labels as names
 from . import docker_daemon
@@ -183,18 +183,21 @@ def restart_service(service: str, socket: str, timeout: float) -> None:
 def bring_back(socket: str, before: dict[str, Running]) -> list[str]:
     """Start our containers that ran before and do not now; names of others' that did not come back by themselves.
 
+    All are tried; FleetError with those of ours that cannot be started.
+
     By the time the engine answers it has started what has a restart policy.
     """
     now = running(socket)
-    lost = []
-    for identity, each in before.items():
-        if identity in now:
-            continue
+    gone = {identity: each for identity, each in before.items() if identity not in now}
+    errors: list[FleetError] = []
+    for identity, each in gone.items():
         if each.group:
-            _ask(socket, "POST", f"/containers/{identity}/start")
-        else:
-            lost.append(each.name)
-    return sorted(lost)
+            try:
+                _ask(socket, "POST", f"/containers/{identity}/start")
+            except EngineError as error:
+                errors.append(EngineError(f"did not come back after Docker's restart: {error.message}", each.name))
+    raise_all(errors)
+    return sorted(each.name for each in gone.values() if not each.group)
 
 
 def _wait(socket: str, timeout: float) -> bool:
@@ -210,6 +213,8 @@ def _ask(socket: str, method: str, path: str) -> t.Any:
     connection = connect(f"unix://{socket}")
     if connection is None:
         raise EngineError("is no Unix socket", socket)
+    # Starting a container takes its time on a busy machine.
+    connection.timeout = 60.0
     try:
         connection.request(method, path, headers={"Host": "docker"})
         response = connection.getresponse()
