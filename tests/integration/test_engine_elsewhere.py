@@ -57,7 +57,14 @@ def test_who_is_not_trusted_is_told_why(guarded, certificates, tmp_path):
         assert mend in caught.value.mend, (tls, caught.value)
 
 
-def test_content_is_put_into_containers(engine, name):
+@pytest.mark.parametrize("behind", ["docker", "podman"])
+def test_content_is_put_into_containers(request, behind, name):
+    """Of Podman's service, too, which is how a Podman machine on a Mac is reached."""
+    engine = (
+        request.getfixturevalue("engine")
+        if behind == "docker"
+        else DockerEngine(request.getfixturevalue("podman_service"))
+    )
     mounts = (
         Mount("bind", "/etc/deep/er/one.conf", "staged:one", read_only=True),
         Mount("tmpfs", "/run"),
