@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
+import time
 import typing as t
 
 import pytest
 
-from .one_host import OneHost, service
+from .one_host import ROOT, OneHost, service
 
 ONCE = {"image": "localhost/busybox:1", "command": ["sh", "-c", "echo done"], "restart": "no"}
 
@@ -103,4 +105,55 @@ def test_the_supervisor_changes_both_ways(host: OneHost) -> None:
     host.define(services)
     host.deploy()
     assert host.kept_by("web") == "" and host.files() == [] and set(host.running()) == {"store", "web"}
+    host.nothing_to_do()
+
+
+def test_words_come_through_quadlet_and_systemd(host: OneHost) -> None:
+    """The real ones, for what the model in tests/unit says of them."""
+    words = [
+        "",
+        ";",
+        "a b",
+        "$HOME",
+        "${HOME}",
+        "%h 100%",
+        'say "hi"',
+        "it's",
+        "back\\slash",
+        "tab\tnew\nline",
+        "-c",
+        "é",
+    ]
+    show = 'for word; do echo "<$word>"; done >/tmp/words; while sleep 0.2; do :; done'
+    check = {
+        "test": ["CMD-SHELL", 'test -s /tmp/words && test "$$GREETING" = "it\'s $$ 5"'],
+        "interval": "30s",
+        "retries": 1,
+    }
+    wanted = [word.replace("$", "$$") for word in ["sh", "-c", show, "sh", *words]]
+    host.define(
+        {
+            "web": service(
+                command=wanted, environment={"GREETING": "it's $$ 5"}, labels={"a.b": "100% $$X"}, healthcheck=check
+            )
+        }
+    )
+    host.deploy()
+    assert host.run("podman exec app-web-1 cat /tmp/words") == "\n".join(f"<{word}>" for word in words)
+    assert host.run("podman inspect app-web-1 --format '{{index .Config.Labels \"a.b\"}}'") == "100% $X"
+
+
+def test_up_again_after_a_reboot(host: OneHost) -> None:
+    host.define({"store": service(), "web": service(depends_on={"store": {"condition": "service_healthy"}})})
+    host.deploy()
+    subprocess.run([str(ROOT / "tests/hosts/reboot"), "mainpc"], check=True)
+    deadline = time.monotonic() + 120
+    while [host.state(name) for name in ("store", "web")] != ["active", "active"] and time.monotonic() < deadline:
+        time.sleep(1)
+    shown = "ActiveEnterTimestampMonotonic", "InactiveExitTimestampMonotonic"
+    up, begun = (
+        int(host.run(f"systemctl {host.scope} show --value --property={what} app-{name}-1.service"))
+        for what, name in zip(shown, ("store", "web"), strict=True)
+    )
+    assert 0 < up <= begun, "web is started when store is healthy"
     host.nothing_to_do()
