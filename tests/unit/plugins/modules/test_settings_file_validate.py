@@ -17,7 +17,7 @@ def test_what_the_command_refuses_changes_nothing(tmp_path, check):
     arguments = {"path": str(path), "format": "json", "validate": validate}
     refused = call(settings_file, check=check, settings={"wrong": 1}, **arguments)
     assert refused["rc"] == 1
-    assert f"{path}: sh refuses it with wrong as wanted: no such key in {path}. Nothing was changed." in refused["msg"]
+    assert f"{path}: sh refuses what it would be: no such key in {path}. Nothing was changed." in refused["msg"]
     assert path.read_text() == '{"debug": true}\n' and [each.name for each in tmp_path.iterdir()] == ["daemon.json"]
     taken = call(settings_file, check=check, settings={"right": 1}, **arguments)
     assert taken["changed"] and ("right" in path.read_text()) is not check
