@@ -38,12 +38,17 @@ class Host:
     """What somebody has to do, in the words of the roles."""
 
 
+def _log_in(result: Mapping[str, t.Any]) -> list[str]:
+    users = [each["item"] for each in result.get("results", ()) if each.get("changed")]
+    return [f"Log in again as {', '.join(users)}: new groups count from the next login on"] if users else []
+
+
 DUE: tuple[tuple[str, t.Callable[[Mapping[str, t.Any]], t.Sequence[str]]], ...] = (
     ("wsl_after", lambda result: [each["message"] for each in result.get("restarts", ())]),
     ("docker_desktop_after", lambda result: result.get("messages", ())),
     ("docker_taken", lambda result: [result["due"]] if result.get("due") else []),
-    ("rocm_users_added", lambda result: _log_in(result)),
-    ("intel_users_added", lambda result: _log_in(result)),
+    ("rocm_users_added", _log_in),
+    ("intel_users_added", _log_in),
 )
 """What roles register, and how to read from it what is due."""
 
@@ -52,11 +57,6 @@ def due(registered: t.Callable[[str], Mapping[str, t.Any] | None]) -> list[str]:
     """What a host's roles leave to somebody. registered: the host's variable of a name, None where it has none."""
     texts = [text for name, read in DUE for text in read(registered(name) or {})]
     return list(dict.fromkeys(texts))
-
-
-def _log_in(result: Mapping[str, t.Any]) -> list[str]:
-    users = [each["item"] for each in result.get("results", ()) if each.get("changed")]
-    return [f"Log in again as {', '.join(users)}: new groups count from the next login on"] if users else []
 
 
 def prepare_lines(hosts: Mapping[str, Host], check: bool = False) -> list[str]:

@@ -40,12 +40,18 @@ class NotUp(Exception):
     """Something did not come up; the message says what."""
 
 
+def _to_stdout(line: str) -> None:
+    """systemd hands it on to the journal."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 class Log:
     """Lines for the journal, each with the group's name."""
 
     def __init__(self, group: str, write: t.Callable[[str], None] | None = None) -> None:
         self._group = group
-        self._write = write or (lambda line: print(line, flush=True))
+        self._write = write or _to_stdout
 
     def say(self, text: str) -> None:
         self._write(f"{self._group}: {text}")
@@ -326,6 +332,8 @@ def main(arguments: t.Sequence[str]) -> int:
         elif not engine.is_there():
             log.say("the engine does not answer: its containers are left as they are")
         elif engine.outlived():
+            # All of it is in order until now; since this unit was started, a deploy or an end may have brought new lives.
+            write_lives(plan["lives"], _lives(plan, engine))
             log.say("the engine is restarted, and its containers outlive it (live-restore)")
         else:
             Members(plan, engine, log).bring_down()
@@ -336,4 +344,4 @@ def main(arguments: t.Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -18,7 +18,7 @@ _OWN = {
 def own_directory(
     path: str,
     uid: int | None = None,
-    environment: t.Mapping[str, str] = os.environ,
+    environment: t.Mapping[str, str] | None = None,
     writable: t.Callable[[str], bool] = lambda path: os.access(path, os.W_OK),
 ) -> str:
     """The directory to use for `path`: itself, or the user's own where it is one of root's that this user cannot write.
@@ -28,4 +28,5 @@ def own_directory(
     if path not in _OWN or (os.geteuid() if uid is None else uid) == 0 or writable(path):
         return path
     variable, otherwise = _OWN[path]
-    return os.path.join(environment.get(variable) or os.path.expanduser(otherwise), "gpu-fleet")
+    known = os.environ if environment is None else environment
+    return os.path.join(known.get(variable) or os.path.expanduser(otherwise), "gpu-fleet")

@@ -58,7 +58,11 @@ def test_what_prepare_and_its_roles_registered():
         "prepare_failed": {"mainpc": {"docker": "no such package"}, "pc2": None, "win": None},
         "gpu_fleet_facts": {"mainpc": {"gpu": gpu}, "pc2": {"msg": "unreachable"}, "win": {"skipped": True}},
         "prepare_after": {"mainpc": {"gpu": {**gpu, "stack": "vulkan"}}, "pc2": None, "win": {"skipped": True}},
-        "wsl_after": {"mainpc": {"restarts": [{"message": "Run `wsl --shutdown` in Windows."}]}, "pc2": None, "win": None},
+        "wsl_after": {
+            "mainpc": {"restarts": [{"message": "Run `wsl --shutdown` in Windows."}]},
+            "pc2": None,
+            "win": None,
+        },
     }
     nothing = dict.fromkeys(("mainpc", "pc2", "win"))
     text, failures = report("prepare", {}, lambda name: registered.get(name, nothing))

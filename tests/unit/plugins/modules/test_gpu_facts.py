@@ -95,7 +95,15 @@ def test_a_snapshot_for_a_bug_report_holds_second_opinions(monkeypatch, more, th
             super().__init__(thorough=thorough)
 
     monkeypatch.setattr(gpu_facts, "HostReader", Reader)
-    arguments = {"engines": [], "engine_url": "", "engine_tls": None, "thorough": False, "record": None, "replay": None, **more}
+    arguments = {
+        "engines": [],
+        "engine_url": "",
+        "engine_tls": None,
+        "thorough": False,
+        "record": None,
+        "replay": None,
+        **more,
+    }
     gpu_facts.run(types.SimpleNamespace(params=arguments, check_mode=True))
     assert asked == [thorough]
 

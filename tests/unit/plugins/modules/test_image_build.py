@@ -22,7 +22,14 @@ def call(
     engine = types.SimpleNamespace(observe=lambda: Observed(images=(BASE,)))
     monkeypatch.setattr(image_build, "open_engine", lambda name, url, tls: engine)
     monkeypatch.setattr(image_build, "is_installed", lambda name: installed)
-    defaults = {"engine": "podman", "engine_url": "", "engine_tls": None, "images": None, "events": None, "cache_dir": "/nowhere"}
+    defaults = {
+        "engine": "podman",
+        "engine_url": "",
+        "engine_tls": None,
+        "images": None,
+        "events": None,
+        "cache_dir": "/nowhere",
+    }
     return image_build.stage(types.SimpleNamespace(params={**defaults, **parameters}, check_mode=check_mode))
 
 

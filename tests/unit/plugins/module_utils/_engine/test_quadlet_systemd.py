@@ -72,7 +72,7 @@ def test_reloads_that_are_asked_for_meanwhile_are_one(programs):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         first = pool.submit(systemd.reload)
         time.sleep(0.1)
-        for later in [pool.submit(systemd.reload) for _ in range(7)]:
+        for later in [pool.submit(systemd.reload) for _later in range(7)]:
             later.result()
         first.result()
     assert len(programs.calls()) == 2, "the one under way may have read the files too early"

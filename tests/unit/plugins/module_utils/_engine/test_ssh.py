@@ -76,7 +76,7 @@ SAID = [
     ("docker : The term 'docker' is not recognized as the name of a cmdlet", "no docker on the PATH", "restart sshd"),
     ("permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock", "may not use Docker", "docker-users"),
     ("permission denied while trying to connect to the docker API at unix:///var/run/docker.sock", "may not use Docker", "group docker"),
-    ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "Docker does not run there", "Docker Desktop"),
+    ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock.", "Docker does not run there", "Docker Desktop"),
     ("error during connect: open //./pipe/dockerDesktopLinuxEngine: The system cannot find the file specified.", "Docker does not run there", "session"),
     ("failed to open the raw stream connection: dial unix /run/nowhere.sock: connect: no such file or directory", "Docker does not run there", "Docker Desktop"),
     ("docker: 'system dial-stdio' is not a docker command.", "too old", "18.09"),

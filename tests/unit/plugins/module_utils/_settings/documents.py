@@ -23,7 +23,7 @@ VALUES = st.one_of(PLAIN, st.lists(PLAIN, max_size=3))
 def trees(leaves=VALUES, depth: int = 2, keys=None):
     """Nested dicts."""
     level = leaves
-    for _ in range(depth):
+    for _level in range(depth):
         level = st.one_of(leaves, st.dictionaries(keys or st.sampled_from(KEYS), level, max_size=3))
     return st.dictionaries(keys or st.sampled_from(KEYS), level, max_size=3)
 

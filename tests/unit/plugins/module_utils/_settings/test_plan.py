@@ -30,7 +30,7 @@ KINDS = [
 
 
 @st.composite
-def cases(draw, kinds=KINDS):
+def cases(draw, kinds=tuple(KINDS)):
     """(format, bytes of the file or None, settings of ours, whether lists are added to)."""
     name, files, settings = draw(st.sampled_from(kinds))
     mark, codec = draw(st.sampled_from(ENCODINGS))
