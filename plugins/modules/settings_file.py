@@ -208,6 +208,9 @@ ARGUMENTS: dict[str, t.Any] = {
 
 def ensure(module: AnsibleModule) -> dict[str, t.Any]:
     wanted = module.params
+    for name in ("path", "by"):
+        if not wanted[name]:
+            raise InputError("it is empty", name, "Nothing was changed.")
     settings = wanted["settings"] if wanted["state"] == "present" else {}
     # With -v the arguments are shown as well.
     module.no_log_values.update(secrets(wanted["settings"]))
@@ -229,9 +232,12 @@ def _validate(module: AnsibleModule, after: bytes) -> None:
     with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(after)
     argv = [word.replace("%s", copy) for word in module.params["validate"]]
-    status, output, errors = module.run_command(argv)
+    try:
+        status, output, errors = module.run_command(argv, handle_exceptions=False)
+    except OSError as error:
+        raise InputError(f"{argv[0]} cannot be run: {error.strerror}", "validate", "Nothing was changed.") from None
     if status != 0:
-        said = redact((errors or output).strip().replace(copy, path))
+        said = redact((errors or output).strip().replace(copy, path)) or f"exit status {status}, and no words"
         raise InputError(f"{argv[0]} refuses what it would be: {said}", path, "Nothing was changed.")
 
 

@@ -75,10 +75,10 @@ def _write(planned: Plan, real: str, states: t.Sequence[State | None], new: file
         state = replace(state, backups=(*state.backups, backup))
         planned = replace(planned, state=state)
     found = files.read(real + SUFFIX)
-    if state is not None or states:
-        _note(real, [planned.before, state])
     written = False
     try:
+        if state is not None or states:
+            _note(real, [planned.before, state])
         if planned.after is None:
             _remove_as_found(planned, real)
         else:

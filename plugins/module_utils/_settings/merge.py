@@ -206,7 +206,8 @@ def _set(form: Format, now: Merged, by: str, wish: Wish) -> Merged:
     current = _current(form, data, wish)
     entry = next((each for each in now.keys.owners.get(by, ()) if each.path == path), None)
     if wish.value == {} and isinstance(current, dict):
-        return now
+        # One that we made would go with its last key.
+        return now._replace(keys=_with(now.keys, by, path, Entry(path, {}))) if path in now.keys.made else now
     if same(current, wish.value):
         others = [each for _name, each in now.keys.others(by, path)]
         shared = entry or (others[0] if others else None)

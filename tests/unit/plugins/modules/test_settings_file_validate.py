@@ -23,8 +23,19 @@ def test_what_the_command_refuses_changes_nothing(tmp_path, check):
     assert taken["changed"] and ("right" in path.read_text()) is not check
 
 
-def test_a_file_that_stays_as_it_is_is_not_judged(tmp_path):
-    path = tmp_path / "daemon.json"
-    path.write_text('{"debug": true}\n')
-    result = call(settings_file, path=str(path), format="json", settings={"debug": True}, validate=["false"])
-    assert result["rc"] == 0 and not result["changed"]
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["false"], "daemon.json: false refuses what it would be: exit status 1, and no words. Nothing was changed."),
+        (["no-such-judge", "%s"], "validate: no-such-judge cannot be run: No such file or directory. Nothing"),
+    ],
+)
+def test_a_command_that_says_nothing_or_is_not_there(tmp_path, words, said):
+    result = call(settings_file, path=str(tmp_path / "daemon.json"), format="json", settings={"a": 1}, validate=words)
+    assert result["rc"] == 1 and said in result["msg"] and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["path", "by"])
+def test_an_empty_name_is_refused(tmp_path, name):
+    arguments = {"path": str(tmp_path / "daemon.json"), "format": "json", "settings": {"a": 1}, name: ""}
+    assert call(settings_file, **arguments)["msg"] == f"{name}: it is empty. Nothing was changed."

@@ -106,9 +106,10 @@ def test_a_record_that_is_none_is_named(file):
         assert caught.value.mend and file.read_bytes() == FOUND
 
 
-def test_when_the_write_fails_all_is_as_before(file, monkeypatch):
+@pytest.mark.parametrize("suffix", ["", ".gpu-fleet-record"])
+def test_when_a_write_fails_all_is_as_before(file, monkeypatch, suffix):
     def refuse(path, *arguments):
-        if path == str(file):
+        if path == f"{file}{suffix}":
             raise FleetError("no")
         return write(path, *arguments)
 

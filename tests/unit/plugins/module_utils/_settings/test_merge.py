@@ -141,3 +141,15 @@ def test_an_empty_object_is_had_and_goes():
     assert file.tree == {"theirs": {}, "ours": {}, "x": 1}
     file.by("us", {})
     assert file.tree == {"theirs": {}}
+
+
+@pytest.mark.parametrize("owner", ["us", "them"])
+def test_an_empty_object_that_is_wanted_outlives_the_keys_that_we_had_in_it(owner):
+    file = File({})
+    file.by("us", {"features": {"cdi": True}})
+    file.by(owner, {"features": {}})
+    file.by("us", {"features": {}} if owner == "us" else {})
+    assert file.tree == {"features": {}}
+    assert not file.by(owner, {"features": {}}).changed
+    file.by(owner, {})
+    assert file.tree == {} and file.keys == Keys()
