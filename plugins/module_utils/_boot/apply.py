@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The boot files of one inventory host on this machine: compared with what is wanted, written, removed.
 
-Nothing here is done before a group is healthy: a group that failed keeps the files of the one it went back to.
+Nothing here is done before a group is healthy: a group that failed keeps the files of the one it went back to. While
+files and systemd may differ a mark lies beside them, so that the next run ends what one that was killed began.
 """
 
 from __future__ import annotations
@@ -13,16 +14,15 @@ import glob
 import json
 import os
 import shutil
-import tempfile
 import typing as t
 from dataclasses import dataclass, field
 
 from .._engine.docker_url import ROOTFUL
-from .._errors import EngineError, FleetError, InputError, make_room
+from .._errors import EngineError, FleetError, InputError
 from .._group.config import Group
-from .install import lasting_python, script_files
+from .files import owner, read, remove, write, writing
 from .systemd import Systemd
-from .units import DROP_IN, Files, Settings, boot_files, owner_of, unit_name
+from .units import DROP_IN, Files, Settings, boot_files, escaped, owner_of, unit_name
 
 ACTIVE, ACTIVATING = "active", "activating"
 
@@ -60,6 +60,8 @@ class Boot:
     """path → text of the script's files; empty where no group wants any."""
     refusal: FleetError | None = None
     """Why this host can have no boot files, whatever its systemd is."""
+    taken: set[str] = field(default_factory=set)
+    """Groups whose start since boot was ended by this run, and that are not up yet."""
 
     # -- comparing
 
@@ -72,14 +74,14 @@ class Boot:
             after = {**files.texts, **files.links}
             before = there.get(group, {})
             for path in sorted({*before, *after}):
-                old, new = before.get(path, _read(path)), after.get(path)
+                old, new = before.get(path, read(path)), after.get(path)
                 if old != new:
                     found.append(Change(group, path, old, new))
             if files.texts:
                 found += [
                     Change(group, path, None, text, script=True)
                     for path, text in self.script.items()
-                    if _read(path) != text
+                    if read(path) != text
                 ]
         return found
 
@@ -92,20 +94,20 @@ class Boot:
             f"{glob.escape(self.folder)}/*.json",
         )
         for path in sorted(path for place in places for path in glob.glob(place)):
-            text = _read(path)
-            owner = _owner(path, text or "")
-            if text is not None and owner is not None and owner[0] == self.host:
-                found.setdefault(owner[1], {})[path] = text
+            text = read(path)
+            whose = owner(path, text or "")
+            if text is not None and whose is not None and whose[0] == self.host:
+                found.setdefault(whose[1], {})[path] = text
         for group, files in found.items():
             unit = unit_name(self.host, group)
             for path in glob.glob(f"{glob.escape(self.systemd.units)}/*.wants/{glob.escape(unit)}"):
-                files[path] = _read(path) or ""
+                files[path] = read(path) or ""
         return found
 
     def groups(self) -> list[str]:
         """Groups of this host that have a unit."""
         paths = glob.glob(f"{glob.escape(self.systemd.units)}/gpu-fleet-*.service")
-        owners = [owner_of(_read(path) or "") for path in paths]
+        owners = [owner_of(read(path) or "") for path in paths]
         return sorted(owner[1] for owner in owners if owner is not None and owner[0] == self.host)
 
     def problems(self, changes: t.Sequence[Change]) -> list[FleetError]:
@@ -114,15 +116,11 @@ class Boot:
             return []
         errors = [self.refusal] if self.refusal else self.systemd.problems()
         for change in changes:
-            owner = _owner(change.path, change.before or "")
-            if (
-                change.before is not None
-                and change.after is not None
-                and owner not in (None, (self.host, change.group))
-            ):
+            whose = owner(change.path, change.before or "")
+            if change.after is not None and whose not in (None, (self.host, change.group)):
                 errors.append(
                     InputError(
-                        f"{change.path} is the unit of group {owner[1]} of {owner[0]}",  # type: ignore[index]
+                        f"{change.path} is the unit of group {whose[1]} of {whose[0]}",  # type: ignore[index]
                         change.group,
                         "Name the host or the group otherwise.",
                     )
@@ -140,57 +138,78 @@ class Boot:
     # -- changing
 
     def take_over(self, groups: t.Iterable[str]) -> None:
-        """End the start of groups that still wait since boot: this run brings them up now."""
-        units = [unit_name(self.host, group) for group in groups if group in self.there()]
-        busy = [unit for unit, state in self.systemd.states(units).items() if state == ACTIVATING]
-        if busy:
-            self.systemd.ask("stop", *busy)
+        """End the start of groups that still wait since boot: this run brings them up now. See `give_back`."""
+        there = self.there()
+        units = {unit_name(self.host, group): group for group in groups if group in there}
+        busy = [unit for unit, state in self.systemd.states(list(units)).items() if state == ACTIVATING]
+        if not busy:
+            return
+        self.taken |= {units[unit] for unit in busy}
+        self._mark(self.taken)
+        self.systemd.ask("stop", *busy)
+
+    def give_back(self) -> None:
+        """Have those starts go on whose groups this run did not bring up. Raises EngineError."""
+        if self.taken:
+            self.systemd.ask("start", "--no-block", *sorted(unit_name(self.host, group) for group in self.taken))
+            self._unmark(self.taken)
+            self.taken = set()
 
     def apply(self, groups: t.Collection[str], changes: t.Sequence[Change]) -> None:
-        """Make `changes` of these groups, and let systemd know that they are up. Raises EngineError."""
+        """Make `changes` of these groups, and let systemd know that they are up, or gone. Raises EngineError."""
         mine = [change for change in changes if change.group in groups]
-        with _writing(self.systemd.units):
+        differ = {change.group for change in mine}
+        self._mark(differ)
+        marks = {self._mark_of(group) for group in groups}
+        with writing(self.systemd.units):
             for change in mine:
                 if change.after is not None:
-                    _put(change.path, change.after, link=self._is_link(change))
+                    write(change.path, change.after, link=self._is_link(change))
             for change in mine:
-                if change.after is None:
-                    _remove(change.path)
+                if change.after is None and change.path not in marks:
+                    remove(change.path)
         if mine:
             self.systemd.reload()
             self._forget_scripts()
-            self.systemd.forget([unit_name(self.host, group) for group in groups if group not in self.wanted])
+        self._forget_units(sorted(unit_name(self.host, group) for group in differ if group not in self.wanted))
         self._mark_up([group for group in groups if group in self.wanted])
+        self._unmark(groups)
+        self.taken -= set(groups)
 
-    def remove(self, groups: t.Collection[str]) -> list[str]:
-        """Remove all files of these groups; their containers are not touched. Returns the names of the units."""
+    def remove(self, groups: t.Iterable[str]) -> None:
+        """Remove all files of groups that are not wanted; their containers are not touched. Raises EngineError."""
         there = self.there()
-        mine = {group: there[group] for group in groups if group in there}
-        if not mine:
-            return []
+        mine = [group for group in groups if group in there]
         self.take_over(mine)
-        with _writing(self.systemd.units):
-            for files in mine.values():
-                for path in files:
-                    _remove(path)
-        self._forget_scripts()
-        self.systemd.reload()
-        units = sorted(unit_name(self.host, group) for group in mine)
-        self._forget_units(units)
-        return units
+        self.apply(mine, [Change(group, path, text, None) for group in mine for path, text in there[group].items()])
 
     def _forget_units(self, units: t.Sequence[str]) -> None:
-        """A unit that was up stays in systemd's memory without its file. Without it stopping it runs nothing."""
-        up = [unit for unit, state in self.systemd.states(units).items() if state == ACTIVE]
-        if up:
-            self.systemd.ask("stop", *up)
-        with _writing(self.systemd.runtime):
+        """Without their files: a unit that was up stays in systemd's memory, and what it noted below /run."""
+        if not units:
+            return
+        self.systemd.forget(units)
+        with writing(self.systemd.runtime):
             for unit in units:
                 for suffix in ("adopt", "json"):
-                    with contextlib.suppress(FileNotFoundError):
-                        os.unlink(f"{self.systemd.runtime}/{unit}.{suffix}")
+                    remove(f"{self.systemd.runtime}/{unit}.{suffix}")
             with contextlib.suppress(OSError):  # another group's may lie in it
                 os.rmdir(self.systemd.runtime)
+
+    def _mark_of(self, group: str) -> str:
+        return f"{self.folder}/{escaped(self.host)}-{escaped(group)}.unfinished.json"
+
+    def _mark(self, groups: t.Iterable[str]) -> None:
+        """A file that nobody wants is a difference for the next run, until it is done."""
+        with writing(self.folder):
+            for group in groups:
+                write(self._mark_of(group), json.dumps({"host": self.host, "group": group}) + "\n")
+
+    def _unmark(self, groups: t.Iterable[str]) -> None:
+        with writing(self.folder):
+            for group in groups:
+                remove(self._mark_of(group))
+            with contextlib.suppress(OSError):  # others' files may lie in it
+                os.rmdir(self.folder)
 
     def _is_link(self, change: Change) -> bool:
         return change.path in self.wanted[change.group].links
@@ -201,21 +220,18 @@ class Boot:
         down = [unit for unit, state in states.items() if state != ACTIVE]
         if not down:
             return
-        with _writing(self.systemd.runtime):
+        with writing(self.systemd.runtime):
             for unit in down:
-                _put(f"{self.systemd.runtime}/{unit}.adopt", "")
+                write(f"{self.systemd.runtime}/{unit}.adopt", "")
         self.systemd.ask("start", "--no-block", *down)
 
     def _forget_scripts(self) -> None:
-        """Scripts that no group's unit names any more, of any host on this machine; without groups the folder goes."""
-        units = [_read(path) or "" for path in glob.glob(f"{glob.escape(self.systemd.units)}/gpu-fleet-*.service")]
-        with _writing(self.folder):
-            for script in glob.glob(f"{glob.escape(self.folder)}/*/boot.py"):
-                home = os.path.dirname(script)
+        """Scripts that no group's unit names any more, of any host on this machine."""
+        units = [read(path) or "" for path in glob.glob(f"{glob.escape(self.systemd.units)}/gpu-fleet-*.service")]
+        with writing(self.folder):
+            for home in (path for path in glob.glob(f"{glob.escape(self.folder)}/*") if os.path.isdir(path)):
                 if not any(home in text for text in units):
                     shutil.rmtree(home)
-            with contextlib.suppress(OSError):
-                os.rmdir(self.folder)
 
 
 def boot_of(
@@ -232,6 +248,9 @@ def boot_of(
     folder = f"{state_dir}/boot"
     if supervisor != "systemd":
         return Boot(systemd, host, folder)
+    # Here, as most hosts have no units, and what it installs brings an HTTP client along.
+    from .install import lasting_python, script_files
+
     script, texts = script_files(folder)
     settings = Settings(
         host=host,
@@ -263,66 +282,3 @@ def start_states(host: str, systemd: Systemd) -> dict[str, str]:
     except EngineError:
         states = {}
     return {group: states.get(unit_name(host, group), "unknown") for group in groups}
-
-
-def _owner(path: str, text: str) -> tuple[str, str] | None:
-    if not path.endswith(".json"):
-        return owner_of(text)
-    try:
-        data = json.loads(text)
-        return (str(data["host"]), str(data["group"]))
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _read(path: str) -> str | None:
-    """A file's text, a link's target; None when there is neither."""
-    try:
-        if os.path.islink(path):
-            return os.readlink(path)
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def _put(path: str, text: str, link: bool = False) -> None:
-    """Write atomically: systemd sees the old file or the new one."""
-    folder = os.path.dirname(path)
-    os.makedirs(folder, mode=0o755, exist_ok=True)
-    if link:
-        temporary = f"{folder}/.new-{os.path.basename(path)}"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        os.symlink(text, temporary)
-        os.replace(temporary, path)
-        return
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".new-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    if path.endswith(f"/{DROP_IN}"):
-        with contextlib.suppress(OSError):  # others' drop-ins stay, and their directory
-            os.rmdir(os.path.dirname(path))
-
-
-@contextlib.contextmanager
-def _writing(place: str) -> t.Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise EngineError(
-            f"boot units cannot be written: {error.strerror or error}",
-            error.filename if isinstance(error.filename, str) else place,
-            f"{make_room(error)}, or set container_supervisor: engine.",
-        ) from error

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from .._boot.apply import Boot, Change
+from .._boot.in_run import boot_changes, settle, starts_ended
 from .._engine.base import Engine, Observed, ObservedContainer
 from .._errors import FleetError, InputError, raise_all
 from .._image.identity import resolve as resolve_image
@@ -28,7 +29,7 @@ from .bring_up import Place
 from .config import COOKIE, ContainerConfig, Group
 from .diff import as_ansible_diff
 from .elsewhere import Elsewhere
-from .execute import CHANGED, FAILED, UNCHANGED, Emit, GroupResult, Run, is_due
+from .execute import CHANGED, UNCHANGED, Emit, GroupResult, Run, is_due
 from .order import Key
 from .owned import Owned, deployed_config, owned_by
 from .resolve import Image, Wanted, resolve
@@ -101,7 +102,8 @@ def _reconcile(
     }
     plans = plan_groups(selected, wanted, owned, observed, lost)
     leaving = _leaving(request, owned, elsewhere)
-    units = _boot_changes(request, boot)
+    known, names = {group.name for group in request.groups}, [group.name for group in selected]
+    units = boot_changes(boot, known, names, request.prune)
     errors += boot.problems(units) if boot else []
     errors += refusals + _preflight(request, plans, wanted, owned, observed, elsewhere)
     missing_images = [spec.key for spec in request.images if to_stage(spec, states[spec.key]) and _used(spec, selected)]
@@ -127,12 +129,11 @@ def _reconcile(
         )
     parcels = _stage(request, engine, missing_files, wanted)
     place = Place(engine, request.host, request.state_dir, owned, parcels)
-    if boot:
-        boot.take_over(group.name for group in selected)
-    result["groups"], result["changed"] = _execute(request, place, plans, wanted, elsewhere, leaving, emit)
-    if boot and _settle_boot(request, boot, units, result["groups"], emit):
-        result["changed"] = True
-    result["warnings"] += _gpu_warnings(result["groups"])
+    with starts_ended(boot, [*names, *(change.group for change in units)], emit):
+        result["groups"], changed = _execute(request, place, plans, wanted, elsewhere, leaving, emit)
+        booting, notes = settle(boot, units, known, result["groups"], emit)
+    result["changed"] = changed or booting
+    result["warnings"] += [*notes, *_gpu_warnings(result["groups"])]
     return _finish(result)
 
 
@@ -234,40 +235,6 @@ def _leaving(request: Request, owned: Owned, elsewhere: t.Sequence[Elsewhere]) -
     ]
 
 
-def _boot_changes(request: Request, boot: Boot | None) -> list[Change]:
-    """Boot files that differ: of the groups of this call, and of groups that this host no longer runs."""
-    if boot is None:
-        return []
-    staying = {group.name for group in request.groups}
-    gone = set(boot.there()) - staying if request.prune else set()
-    return boot.changes([*(group.name for group in request.selected()), *sorted(gone)])
-
-
-def _settle_boot(request: Request, boot: Boot, units: t.Sequence[Change], groups: dict[str, t.Any], emit: Emit) -> bool:
-    """After the groups: the boot files of those that are good, and of those that are gone. True: something changed.
-
-    A group that failed keeps what it had: that belongs to the one it went back to.
-    """
-    good = [name for name, entry in groups.items() if entry["status"] in (UNCHANGED, CHANGED)]
-    differ = {change.group for change in units}
-    gone = sorted(differ - {group.name for group in request.groups})
-    boot.remove(gone)
-    for name in gone:
-        emit("removed", name, text="its boot units")
-    due = [name for name in good if name in differ or groups[name]["status"] == CHANGED]
-    try:
-        boot.apply(due, units)
-    except FleetError as error:
-        for name in due:
-            groups[name].update(status=FAILED, error=f"it is healthy, but does not start by itself at boot: {error}")
-        return bool(gone)
-    for name in due:
-        if name in differ:
-            emit("boot units", name, text="written" if name in boot.wanted else "removed")
-            groups[name]["status"] = CHANGED
-    return bool(gone or differ & set(due))
-
-
 def _describe(
     plans: t.Sequence[GroupActions],
     leaving: t.Sequence[Action],
@@ -294,7 +261,8 @@ def _describe(
             plan.group.name: {"status": "would change" if plan.group.name in would else UNCHANGED} for plan in plans
         },
         "boot_units": {
-            "written": [change.path for change in units if change.after is not None],
+            # The script is every group's.
+            "written": list(dict.fromkeys(change.path for change in units if change.after is not None)),
             "removed": [change.path for change in units if change.after is None],
         },
         "diff": [

@@ -56,11 +56,16 @@ class FakeSystemd:
         self.active: dict[str, str] = {}
         self.refuses = ""
         self.version = version
+        self.kill: t.Callable[[], None] = lambda: None
+        """Called before each call."""
+        self._units = root / "units"
+        self._loaded = self._files()
         (root / "systemd").mkdir(parents=True)
         self.systemd = Systemd(user, str(root / "units"), str(root / "run"), str(root / "systemd"), self.run)
 
     def run(self, argv: t.Sequence[str]) -> tuple[int, str]:
         words = tuple(word for word in argv[1:] if word != "--user")
+        self.kill()
         self.calls.append(words)
         if words[0] == self.refuses:
             return 1, f"Failed to {words[0]}"
@@ -68,10 +73,20 @@ class FakeSystemd:
             return 0, f"systemd {self.version} ({self.version}.7-1)\n+PAM"
         if words[0] == "show":
             return 0, "\n".join(f"Id={unit}\nActiveState={self.active.get(unit, 'inactive')}\n" for unit in words[2:])
+        if words[0] == "daemon-reload":
+            self._loaded = self._files()
         if words[0] in ("start", "stop"):
             state = "active" if words[0] == "start" else "inactive"
             self.active.update({unit: state for unit in words[1:] if unit.endswith(".service")})
         return 0, ""
+
+    def _files(self) -> dict[str, str]:
+        return {str(path): path.read_text() for path in self._units.rglob("*") if path.is_file()}
+
+    @property
+    def stale(self) -> bool:
+        """Unit files are not those that it read last."""
+        return self._loaded != self._files()
 
     def told(self) -> list[tuple[str, ...]]:
         return [call for call in self.calls if call[0] not in ("show", "--version")]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -103,9 +104,11 @@ def test_the_engine_as_supervisor_again_takes_all_away_and_stops_nothing(host):
 
 def test_one_group_is_removed_and_the_other_stays(host):
     host.apply(CORE, MEMORY)
-    assert host.boot(CORE).remove(["memory", "unknown"]) == [UNITS[1]]
+    host.boot(CORE).remove(["memory", "unknown"])
     assert UNITS[1] not in host.files() and {UNITS[0], "boot.py", "mainpc-core.json"} <= host.files()
-    assert host.boot(CORE).remove(["memory"]) == []
+    host.fake.calls.clear()
+    host.boot(CORE).remove(["memory"])
+    assert host.fake.calls == []
 
 
 def test_a_unit_that_is_removed_is_forgotten_after_its_file_is_gone(host):
@@ -113,7 +116,7 @@ def test_a_unit_that_is_removed_is_forgotten_after_its_file_is_gone(host):
     host.apply(CORE, MEMORY)
     host.fake.calls.clear()
     host.boot(CORE).remove(["memory"])
-    assert host.fake.told() == [("daemon-reload",), ("stop", UNITS[1])]
+    assert host.fake.told() == [("daemon-reload",), ("stop", UNITS[1]), ("reset-failed", UNITS[1])]
     assert {path.name for path in (host.path / "run").iterdir()} == {f"{UNITS[0]}.adopt"}
     host.boot().remove(["core"])
     assert not (host.path / "run").exists()
@@ -162,6 +165,83 @@ def test_how_far_each_group_is_since_boot(host):
     assert start_states("pc2", host.fake.systemd) == {}
     host.fake.refuses = "show"
     assert start_states("mainpc", host.fake.systemd) == {"core": "unknown", "memory": "unknown"}
+
+
+class Killed(BaseException):
+    """Nothing may catch it."""
+
+
+@pytest.mark.parametrize("supervisor", ["systemd", "engine"])
+def test_killed_at_any_step_the_next_run_ends_it(tmp_path, monkeypatch, supervisor):
+    """Steps: each file that is written or removed, each call of systemctl."""
+    for step in range(100):
+        host = Host(tmp_path / str(step))
+        host.apply(CORE, engine="podman")
+        countdown = Countdown(step)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "replace", countdown.before(os.replace))
+            patched.setattr(os, "unlink", countdown.before(os.unlink))
+            host.fake.kill = countdown.tick
+            with contextlib.suppress(Killed):
+                host.apply(replace(CORE, timeout=5.0), MEMORY, engine="podman", supervisor=supervisor)
+        host.fake.kill = lambda: None
+        if countdown.left > 0:
+            break
+        host.apply(replace(CORE, timeout=5.0), MEMORY, engine="podman", supervisor=supervisor)
+        assert host.boot(replace(CORE, timeout=5.0), MEMORY, engine="podman", supervisor=supervisor).there().keys() == (
+            {"core", "memory"} if supervisor == "systemd" else set()
+        )
+        assert not [name for name in host.files() if name.endswith("unfinished.json")], step
+        left = {name for name in host.files() if not name.startswith(".new-")}
+        assert supervisor == "systemd" or left == set(), step
+        assert host.fake.stale is False, f"step {step}: systemd was not told of the files that are there"
+        up = {unit for unit, state in host.fake.active.items() if state == "active"}
+        assert up == (set(UNITS) if supervisor == "systemd" else set()), step
+    assert step > 10
+
+
+class Countdown:
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def tick(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+
+    def before(self, function):
+        def counted(*args, **keywords):
+            self.tick()
+            return function(*args, **keywords)
+
+        return counted
+
+
+def test_what_systemd_refused_is_tried_again(host):
+    host.fake.refuses = "daemon-reload"
+    with pytest.raises(EngineError):
+        host.apply(CORE)
+    host.fake.refuses = ""
+    host.fake.calls.clear()
+    assert host.boot(CORE).changes(["core"]), "it is not done, whatever the files say"
+    host.apply(CORE)
+    assert host.fake.told() == [("daemon-reload",), ("start", "--no-block", UNITS[0])]
+    assert host.boot(CORE).changes(["core"]) == []
+
+
+def test_a_start_that_was_ended_goes_on_where_the_group_was_not_brought_up(host):
+    host.apply(CORE, MEMORY)
+    host.fake.active = dict.fromkeys(UNITS, "activating")
+    boot = host.boot(CORE, MEMORY)
+    boot.take_over(["core", "memory"])
+    assert {change.group for change in host.boot(CORE, MEMORY).changes(["core", "memory"])} == {"core", "memory"}, (
+        "a run that is killed here leaves it to the next"
+    )
+    boot.apply(["core"], [])
+    host.fake.calls.clear()
+    boot.give_back()
+    assert host.fake.told() == [("start", "--no-block", UNITS[1])]
+    assert host.boot(CORE, MEMORY).changes(["core", "memory"]) == []
 
 
 def test_systemd_s_refusal_is_carried(host):

@@ -164,6 +164,44 @@ def test_a_group_that_waits_since_boot_is_taken_over_before_its_containers_are_t
     assert host.fake.told()[-1] == ("start", "--no-block", "gpu-fleet-mainpc-core.service")
 
 
+def test_a_start_that_was_ended_goes_on_where_the_group_was_held_up_by_another(host):
+    host.run(CORE, MEMORY)
+    host.fake.active["gpu-fleet-mainpc-memory.service"] = "activating"
+    host.engine.stop_container("memory-store-1", 1.0)
+    host.engine.unhealthy.add("agent:2")
+    bad = group("core", service("twin"), service("router", "twin", image="agent:2"))
+    result = host.run(bad, MEMORY)
+    assert statuses(result) == {"core": "failed", "memory": "blocked"}
+    assert host.fake.told() == [
+        ("stop", "gpu-fleet-mainpc-memory.service"),
+        ("start", "--no-block", "gpu-fleet-mainpc-memory.service"),
+    ]
+
+
+def test_the_engine_as_supervisor_asks_systemd_nothing(host):
+    for groups in ((CORE,), (replace(CORE, services=CORE.services[:1]),)):
+        assert host.run(*groups, supervisor="engine")["changed"] and host.fake.calls == []
+
+
+def test_the_next_run_tells_systemd_what_it_refused(host):
+    host.fake.refuses = "daemon-reload"
+    assert host.run(CORE)["failed"]
+    host.fake.refuses = ""
+    assert host.run(CORE, check=True)["due"] == ["core"]
+    assert statuses(host.run(CORE)) == {"core": "changed"} and host.engine.changes() == []
+    assert not host.run(CORE, check=True)["changed"]
+
+
+def test_units_of_a_group_that_is_gone_and_systemd_does_not_let_go_are_a_warning(host):
+    host.run(CORE, MEMORY)
+    host.fake.refuses = "daemon-reload"
+    result = host.run(CORE, prune=True)
+    assert statuses(result) == {"core": "unchanged"}
+    assert "boot units of memory could not be removed" in result["warnings"][0]
+    host.fake.refuses = ""
+    assert host.run(CORE, prune=True)["changed"] and not host.run(CORE, prune=True)["changed"]
+
+
 @pytest.mark.parametrize("only", [None, frozenset({"memory"})])
 def test_teardown_removes_them_first(host, only):
     host.run(CORE, MEMORY)

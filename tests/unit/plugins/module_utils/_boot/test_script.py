@@ -218,6 +218,20 @@ def test_a_record_that_is_damaged_is_none(tmp_path, text):
     assert read_lives(str(path)) == {}
 
 
+def test_what_outlives_docker_is_known_to_be_in_order_when_it_is_back(tmp_path, monkeypatch, plan):
+    """A deploy, or an end of its own, may have given it another life since its unit was started."""
+    engine = FakeEngine("core-store-1", "core-app-1")
+    engine.run("core-store-1", "core-app-1")
+    engine.outlived = lambda: True
+    path = tmp_path / "core.json.plan"
+    path.write_text(json.dumps(plan(entry("store"), entry("app", "store"))))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "core.json").write_text(json.dumps({"core-store-1": "older", "core-app-1": "older"}))
+    monkeypatch.setattr(script.engines, "open_engine", lambda _plan: engine)
+    assert script.main(["stop", str(path)]) == script.main(["start", str(path)]) == 0
+    assert engine.calls == []
+
+
 @given(st.data())
 def test_each_starts_behind_what_it_waits_for_and_stops_before_it(data):
     services = []
