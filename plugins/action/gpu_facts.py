@@ -5,19 +5,8 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible.plugins.action import ActionBase
-
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import run_guarded
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import GuardedAction
 
 
-class ActionModule(ActionBase):
-    _supports_check_mode = True
-    _supports_async = True
-    _requires_connection = True
-
-    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result = super().run(tmp, task_vars)
-        result.update(run_guarded(self, "gpu_fleet.containers.gpu_facts", task_vars or {}))
-        return result
+class ActionModule(GuardedAction):
+    module = "gpu_fleet.containers.gpu_facts"

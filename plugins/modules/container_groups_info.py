@@ -239,7 +239,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config
     Group,
     from_dict,
 )
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.links import ask
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.links import ask, can_be_asked
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.owned import (
     Owned,
     deployed_config,
@@ -395,6 +395,12 @@ def _ask_link(engine: Engine | None, owned: Owned, link: dict[str, t.Any]) -> di
         }
     if not link["published"]:
         return {**link, "answered": None, "reason": "it has no check, and its network is not reached from the host"}
+    if not can_be_asked(link["url"]):
+        return {
+            **link,
+            "answered": None,
+            "reason": "it has no check, and nobody knows whether an address of UDP answers",
+        }
     answers = []
     while len(answers) < _LINK_TRIES:
         answers.append(ask(link["url"]))

@@ -9,6 +9,7 @@ import typing as t
 from collections.abc import Callable, Iterable, Mapping
 
 from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
 
 from ..module_utils._errors import FleetError, InputError, message
 from ._fleet.elsewhere import check_connection
@@ -29,14 +30,24 @@ def failed(error: FleetError) -> Result:
     return {"failed": True, "changed": False, "msg": message(error, "; nothing was changed")}
 
 
-def run_guarded(action: t.Any, module: str, task_vars: Mapping[str, t.Any]) -> Result:
+class GuardedAction(ActionBase):  # type: ignore[misc]
     """A module as it is, unless Ansible would look for it on a host of which only the engine can be reached."""
-    url = plain(action._task.args.get("engine_url") or "")
-    try:
-        check_connection(str(task_vars.get("inventory_hostname", "")), url, transport(action))
-    except FleetError as error:
-        return failed(error)
-    return action._execute_module(module_name=module, task_vars=task_vars, wrap_async=bool(action._task.async_val))
+
+    _supports_check_mode = True
+    _supports_async = True
+    _requires_connection = True
+    module = ""
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> Result:
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        url = plain(self._task.args.get("engine_url") or "")
+        result.update(run(lambda: self._checked(url, task_vars)))
+        return result
+
+    def _checked(self, url: str, task_vars: dict[str, t.Any]) -> Result:
+        check_connection(str(task_vars.get("inventory_hostname", "")), url, transport(self))
+        return self._execute_module(module_name=self.module, task_vars=task_vars, wrap_async=bool(self._task.async_val))
 
 
 def transport(action: t.Any) -> str:

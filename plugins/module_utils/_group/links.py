@@ -34,6 +34,11 @@ class Answer:
     """It answered by keeping the connection open: that took the whole patience and says nothing of a round trip."""
 
 
+def can_be_asked(url: str) -> bool:
+    """Nobody knows whether an address of UDP answers."""
+    return not url.startswith("udp:")
+
+
 def ask(url: str, timeout: float = 2.0) -> Answer:
     """One try. Never raises for an unreachable peer; `reason` carries the system's words."""
     parts = urlsplit(url)

@@ -17,7 +17,7 @@ from .._errors import FleetError, InputError
 from . import labels as names
 from .actions import CREATE, RECREATE, START, GroupActions
 from .config import Group, Link, Port, VolumeConfig
-from .links import wait_for
+from .links import can_be_asked, wait_for
 from .order import Key
 from .owned import PREVIOUS, Owned, deployed_config, is_marker, owner
 from .resolve import Wanted
@@ -217,7 +217,7 @@ def silent_links(groups: t.Sequence[Group], changing: bool) -> list[FleetError]:
         for group in groups
         for service in group.services
         for link in service.links
-        if link.outside or (changing and link.needed)
+        if (link.outside or (changing and link.needed)) and can_be_asked(link.url)
     ]
     if not wishes:
         return []

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...module_utils._group.config import Await
+from ...module_utils._group.links import can_be_asked
 from .links import Resolved, authority
 from .needs import Graph, Node
 from .placement import Placement
@@ -53,8 +54,7 @@ def boot_waits(
     circles: dict[Node, dict[str, None]] = {}
     for link in sorted(links, key=lambda each: (*each.consumer.node, each.service, each.link.variable)):
         node, other = link.consumer.node, link.provider.node
-        # Nobody knows whether an address of UDP answers.
-        if node not in supervised or other[0] == node[0] or link.link.url.startswith("udp:"):
+        if node not in supervised or other[0] == node[0] or not can_be_asked(link.link.url):
             continue
         if _reaches(other, node, behind):
             circles.setdefault(node, {})[f"{link.link.to} on {link.link.host}"] = None

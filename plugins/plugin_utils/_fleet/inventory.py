@@ -24,6 +24,7 @@ SUPERVISORS = ("engine", "systemd")
 
 BOOT_WAIT = 300.0
 """Seconds that a group waits at boot for the other hosts it needs."""
+_LONGEST_WAIT = 86400.0
 
 STATE_DIR = "/var/lib/gpu-fleet"
 
@@ -158,7 +159,7 @@ def _read_host(name: str, values: Mapping[str, t.Any], inside: bool) -> Host:
         adopt=_flag(name, values, "container_adopt"),
         state_dir=_text(name, values, "container_state_dir") or STATE_DIR,
         supervisor=supervisor,
-        boot_wait=seconds(values.get("container_boot_wait") or BOOT_WAIT, f"{name}: container_boot_wait"),
+        boot_wait=_boot_wait(name, values.get("container_boot_wait")),
         inside=inside,
     )
 
@@ -231,3 +232,16 @@ def _strings(host: str, values: Mapping[str, t.Any], key: str) -> dict[str, str]
 def _kind(value: t.Any) -> str:
     kinds = {dict: "a mapping", list: "a list", str: "text", bool: "a truth value", int: "a number", float: "a number"}
     return kinds.get(type(value), "nothing" if value is None else type(value).__name__)
+
+
+def _boot_wait(host: str, value: t.Any) -> float:
+    """Seconds; 0 is «not at all». Extra variables (-e container_boot_wait=90) arrive as text."""
+    where = f"{host}: container_boot_wait"
+    if value is None or value == "":
+        return BOOT_WAIT
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise InputError(f"expected a duration, found {_kind(value)}", where, "Write it like 90s or 1m30s.")
+    found = float(value) if isinstance(value, str) and value.isdigit() else seconds(value, where)
+    if not 0 <= found <= _LONGEST_WAIT:
+        raise InputError(f"{value} is not between 0 and a day", where, "Write it like 90s or 1m30s.")
+    return found

@@ -1,4 +1,4 @@
-"""gpu_facts and container_groups_info look at how Ansible would connect before it does."""
+"""gpu_facts, container_groups_info and leftovers look at how Ansible would connect before it does."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from ansible_collections.gpu_fleet.containers.plugins.action import container_groups_info, gpu_facts
+from ansible_collections.gpu_fleet.containers.plugins.action import container_groups_info, gpu_facts, leftovers
 
 
-@pytest.mark.parametrize("plugin", [gpu_facts, container_groups_info])
+@pytest.mark.parametrize("plugin", [gpu_facts, container_groups_info, leftovers])
 @pytest.mark.parametrize(
     ("transport", "url", "runs"),
     [
@@ -34,5 +34,7 @@ def test_a_host_of_which_only_the_engine_is_reached(monkeypatch, plugin, transpo
         action, "_execute_module", lambda **arguments: asked.append(arguments["module_name"]) or {"ran": 1}
     )
     result = action.run(task_vars={"inventory_hostname": "winbox"})
+    name = plugin.__name__.rpartition(".")[2]
+    assert asked == ([f"gpu_fleet.containers.{name}"] if runs else [])
     assert bool(asked) is runs is not result.get("failed", False)
     assert runs or result["msg"].startswith("winbox: ansible_connection: its engine is reached at")

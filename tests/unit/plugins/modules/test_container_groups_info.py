@@ -233,6 +233,11 @@ def test_a_silent_answer_hides_no_failure_before_it(engine, monkeypatch):
     assert answer["answered"] is False and answer["reason"] == "1 of 2 tries: Connection refused"
 
 
+def test_nobody_asks_an_address_of_udp():
+    (answer,) = info(links=[link(url="udp://127.0.0.1:9", published=True)])["links"]
+    assert answer["answered"] is None and "UDP" in answer["reason"]
+
+
 def test_a_link_nobody_can_ask_is_unknown(engine):
     (answer,) = info(links=[link()])["links"]
     assert answer["answered"] is None and answer["reason"].startswith("it has no check")

@@ -318,6 +318,14 @@ def test_what_is_needed_on_another_host_must_answer_when_groups_change():
     )
 
 
+def test_an_address_of_udp_is_not_asked_since_nothing_can_be_concluded():
+    links = (
+        Link("A", "udp://127.0.0.1:1", "pc2-memory/orchestrator:7140", "pc2", True, needed=True),
+        Link("B", "udp://127.0.0.1:1", "other/orchestrator:7140", "pc3", True, outside=True),
+    )
+    assert preflight.silent_links([linked("core", *links)], changing=True) == []
+
+
 def test_the_patience_is_never_longer_than_the_groups_timeout(monkeypatch):
     asked = []
 

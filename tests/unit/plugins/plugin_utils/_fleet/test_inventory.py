@@ -83,6 +83,21 @@ def test_defaults_and_values():
     assert (full.gpu_reserve, full.adopt, full.environment, full.groups) == (1 << 30, True, {"A": "1", "B": "true"}, ())
 
 
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [(None, 300.0), ("", 300.0), (0, 0.0), ("0", 0.0), ("90", 90.0), (1.5, 1.5), ("1m30s", 90.0), ("5m", 300.0)],
+)
+def test_how_long_a_group_waits_at_boot(value, seconds):
+    assert read(a={"container_boot_wait": value})[0].boot_wait == seconds
+
+
+@pytest.mark.parametrize("value", [-1, True, [], "soon", float("inf"), float("nan"), "25h"])
+def test_what_is_no_time_to_wait_at_boot(value):
+    errors = Errors()
+    assert read_hosts({"a": {"container_boot_wait": value}}, ["a"], errors) == []
+    assert str(errors[0]).startswith("a: container_boot_wait: ")
+
+
 def test_secrets_are_not_in_the_repr():
     (host,) = read(a={"container_secrets": {"T": "hunter2hunter2"}})
     assert "hunter2" not in repr(host)
