@@ -16,7 +16,8 @@ description:
   - Podman has no daemon. After a boot C(podman-restart.service) starts the containers that have a restart policy, if it is
     enabled; this module enables it.
   - The unit of Podman up to at least 5.4 leaves out the policy C(unless-stopped). There the module adds a drop-in that
-    starts those, too, also the ones that were stopped by hand before the boot, which this Podman cannot tell apart.
+    starts those of this collection, too, also the ones that were stopped by hand before the boot, which this Podman cannot
+    tell apart. Containers of others with that policy stay down, as they did.
   - Where systemd does not run nothing is done.
 options:
   user:
@@ -82,8 +83,9 @@ def ensure(module: AnsibleModule) -> dict:
     present = module.params["state"] == "present"
     text = podman_boot.drop_in(_packaged("user" if who else "system"))
     directory = os.path.join(who.config_dir, "systemd/user") if who else "/etc/systemd/system"
-    path = os.path.join(directory, podman_boot.DROP_IN) if text else ""
-    wanted, found = (text if present else ""), (_read(path) if path else "")
+    path = os.path.join(directory, podman_boot.DROP_IN)
+    # One of an older Podman's time goes.
+    wanted, found = (text if present else ""), _read(path)
     switch = _enabled(who) is not present
     if not module.check_mode:
         if who and (switch or wanted != found):
@@ -96,7 +98,7 @@ def ensure(module: AnsibleModule) -> dict:
     return {
         "changed": switch or wanted != found,
         "enabled": present,
-        "drop_in": path,
+        "drop_in": path if text else "",
         "diff": {"before_header": path, "after_header": path, "before": found, "after": wanted},
     }
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import re
 
+from .._group.labels import SCHEMA
+
 UNIT = "podman-restart.service"
 DROP_IN = f"{UNIT}.d/50-gpu-fleet.conf"
 
@@ -19,15 +21,15 @@ DROP_IN = f"{UNIT}.d/50-gpu-fleet.conf"
 def drop_in(unit: str) -> str:
     """What the unit lacks to start `unless-stopped` too, as a drop-in's text; empty when it lacks nothing.
 
-    unit: the text of the packaged unit. An ExecStart of a drop-in comes after those of the unit (Type=oneshot).
+    unit: the text of the packaged unit. An ExecStart of a drop-in comes after those of the unit (Type=oneshot). Only
+    containers of ours: this Podman leaves those of others down, and their owners may rely on it. Filters of different
+    kinds have to fit all (podman-start(1)).
     """
     start = re.search(r"^ExecStart=(?P<podman>\S+).* start .*--filter restart-policy=always\s*$", unit, re.MULTILINE)
     if start is None:
         return ""
-    program = start.group("podman")
+    program, ours = start.group("podman"), f"--all --filter restart-policy=unless-stopped --filter label={SCHEMA}"
     return (
         "# Written by gpu_fleet.containers: this Podman's own unit starts containers with the policy always only.\n"
-        "[Service]\n"
-        f"ExecStart={program} start --all --filter restart-policy=unless-stopped\n"
-        f"ExecStop={program} stop --all --filter restart-policy=unless-stopped\n"
+        f"[Service]\nExecStart={program} start {ours}\nExecStop={program} stop {ours}\n"
     )

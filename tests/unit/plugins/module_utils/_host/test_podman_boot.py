@@ -18,7 +18,8 @@ NEW = OLD.replace("restart-policy=always", "should-start-on-boot=true")
 def test_an_older_podman_needs_a_second_start() -> None:
     lines = drop_in(OLD).splitlines()
     assert lines[1] == "[Service]"
-    assert lines[2] == "ExecStart=/usr/bin/podman start --all --filter restart-policy=unless-stopped"
+    ours = "--all --filter restart-policy=unless-stopped --filter label=org.gpu-fleet.schema"
+    assert lines[2:] == [f"ExecStart=/usr/bin/podman start {ours}", f"ExecStop=/usr/bin/podman stop {ours}"]
 
 
 @pytest.mark.parametrize("unit", [NEW, "", "[Unit]\nDescription=something else\n"])
