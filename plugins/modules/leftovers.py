@@ -29,6 +29,7 @@ options:
       - Directories on the host that belong to the fleet as a whole.
       - For C(/var/lib/gpu-fleet) and C(/var/cache/gpu-fleet), which a user other than root cannot write, that user's own
         below C(~/.local/share) and C(~/.cache) are meant.
+      - They are left alone where O(engine_url) leads to another machine; none of them is that host's.
     type: list
     elements: path
     default: []
@@ -80,6 +81,10 @@ in_use:
   type: list
   elements: str
   returned: success
+elsewhere:
+  description: Whether only the engine of this host is reached, so that nothing else on it is ours.
+  type: bool
+  returned: success
 """
 
 import os
@@ -97,11 +102,13 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run i
 
 
 def look(module: AnsibleModule) -> dict:
-    wanted = {**module.params, "directories": [own_directory(path) for path in module.params["directories"]]}
+    elsewhere = is_elsewhere(module.params["engine_url"])
+    directories = [] if elsewhere else [own_directory(path) for path in module.params["directories"]]
+    wanted = {**module.params, "directories": directories}
     leftovers.check_directories(wanted["directories"])
     remove = wanted["state"] == "absent" and not module.check_mode
     engines, silent = _engines(wanted["engine"], wanted["engine_url"], Tls.from_dict(wanted["engine_tls"]))
-    result: dict = {"volumes": {}, "images": {}, "in_use": silent}
+    result: dict = {"volumes": {}, "images": {}, "in_use": silent, "elsewhere": elsewhere}
     for engine in engines:
         observed = engine.observe()
         result["volumes"][engine.name] = leftovers.volumes_of(wanted["host"], observed)
@@ -112,8 +119,8 @@ def look(module: AnsibleModule) -> dict:
     result["directories"] = {path: leftovers.size(path) for path in wanted["directories"] if os.path.isdir(path)}
     if remove and not result["in_use"]:
         leftovers.remove_directories(wanted["directories"])
-    directories = {} if result["in_use"] else result["directories"]
-    there = [*result["volumes"].values(), *result["images"].values(), directories]
+    going = {} if result["in_use"] else result["directories"]
+    there = [*result["volumes"].values(), *result["images"].values(), going]
     return {**result, "changed": wanted["state"] == "absent" and any(there)}
 
 

@@ -62,3 +62,12 @@ def test_directories_go_only_when_no_engine_can_have_containers_of_ours(host, tm
     assert [text.partition(" and may")[0] for text in result["in_use"]] == in_use
     assert state.exists() is bool(in_use)
     assert result["changed"] is not bool(in_use)
+
+
+def test_of_a_host_of_which_only_the_engine_is_reached_no_directory_is_looked_at(host, tmp_path):
+    host([Engine("docker")])
+    arguments = {"host": "winbox", "engine": "docker", "directories": [str(tmp_path)]}
+    result = call(leftovers, **arguments, engine_url="ssh://winbox", state="absent")
+    assert (result["elsewhere"], result["directories"], result["changed"]) == (True, {}, False) and tmp_path.exists()
+    result = call(leftovers, **arguments)
+    assert (result["elsewhere"], list(result["directories"])) == (False, [str(tmp_path)])
