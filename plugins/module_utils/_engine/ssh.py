@@ -97,7 +97,9 @@ def parse(url: str) -> Address:
         url,
     )
     if found is None:
-        raise InputError(f"{url} is not understood", "container_engine_url", "Write ssh://[user@]host[:port].")
+        # There may be a password in it.
+        shown = re.sub("//.*@", "//…@", url)
+        raise InputError(f"{shown} is not understood", "container_engine_url", "Write ssh://[user@]host[:port].")
     user, password, host, port, path = found.groups()
     if password:
         raise InputError(

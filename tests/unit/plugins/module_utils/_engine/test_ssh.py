@@ -38,6 +38,13 @@ def test_parts_of_a_url(url, address):
 def test_urls_that_are_refused(url):
     with pytest.raises(InputError) as caught:
         ssh.parse(url)
+
+
+def test_a_password_in_a_url_is_in_no_message():
+    for url in ("ssh://me:hunter2@winbox", "ssh://me:hunter/2@winbox", "ssh://me:hunter@2@win box"):
+        with pytest.raises(InputError) as caught:
+            ssh.parse(url)
+        assert "hunter" not in str(caught.value) + caught.value.mend
     assert caught.value.path == "container_engine_url" and caught.value.mend
     assert "secret" not in caught.value.message
 
