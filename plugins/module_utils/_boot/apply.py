@@ -73,6 +73,8 @@ class Boot:
             files = self.wanted.get(group, Files())
             after = {**files.texts, **files.links}
             before = there.get(group, {})
+            if group in self.taken:
+                before.pop(self._mark_of(group), None)  # this run's own
             for path in sorted({*before, *after}):
                 old, new = before.get(path, read(path)), after.get(path)
                 if old != new:

@@ -13,21 +13,19 @@ from .._group.execute import CHANGED, FAILED, UNCHANGED, Emit
 from .apply import Boot, Change
 
 
-def boot_changes(boot: Boot | None, known: t.Collection[str], selected: t.Iterable[str], prune: bool) -> list[Change]:
-    """Boot files that differ: of the groups of this call, and of groups that this host no longer runs.
+def concerned(boot: Boot | None, known: t.Collection[str], selected: t.Iterable[str], prune: bool) -> list[str]:
+    """Groups whose boot files are this call's business: its own, and those that this host no longer runs.
 
-    known: all groups of the host. boot None: the host can have none.
+    known: all groups of the host. boot None: the host can have no boot files.
     """
-    if boot is None:
-        return []
-    gone = sorted(set(boot.there()) - set(known)) if prune else []
-    return boot.changes([*selected, *gone])
+    gone = sorted(set(boot.there()) - set(known)) if boot is not None and prune else []
+    return [*selected, *gone]
 
 
 @contextlib.contextmanager
 def starts_ended(boot: Boot | None, groups: t.Iterable[str], emit: Emit) -> t.Iterator[None]:
-    """While a run works on groups, their starts that still wait since boot are ended. Those that the run did not bring up
-    go on afterwards, or they would stay down."""
+    """While a run looks at groups and works on them, their starts that still wait since boot are ended: two would work
+    on the same containers. Those that the run did not bring up go on afterwards, or they would stay down."""
     if boot is None:
         yield
         return

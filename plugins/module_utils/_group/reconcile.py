@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from .._boot.apply import Boot, Change
-from .._boot.in_run import boot_changes, settle, starts_ended
+from .._boot.in_run import concerned, settle, starts_ended
 from .._engine.base import Engine, Observed, ObservedContainer
 from .._errors import FleetError, InputError, raise_all
 from .._image.identity import resolve as resolve_image
@@ -76,13 +76,22 @@ def reconcile(
     boot: the files that start the groups at boot; None where the engine runs on another machine.
     Raises FleetError(s) before anything is changed; failures while changing are in the result.
     """
+    known, names = {group.name for group in request.groups}, [group.name for group in request.selected()]
     with _lock(request, emit):
-        return _reconcile(request, engine, others, emit, boot)
+        booting = concerned(boot, known, names, request.prune)
+        with starts_ended(None if request.check else boot, booting, emit):
+            return _reconcile(request, engine, others, emit, boot, booting)
 
 
 def _reconcile(
-    request: Request, engine: Engine | None, others: t.Sequence[Engine], emit: Emit, boot: Boot | None
+    request: Request,
+    engine: Engine | None,
+    others: t.Sequence[Engine],
+    emit: Emit,
+    boot: Boot | None,
+    booting: t.Sequence[str],
 ) -> dict[str, t.Any]:
+    """booting: groups whose boot files are this call's business."""
     observed, *away = _observe([engine, *others])
     owned = owned_by(request.host, observed)
     elsewhere = [Elsewhere(other, owned_by(request.host, seen)) for other, seen in zip(others, away)]
@@ -102,8 +111,7 @@ def _reconcile(
     }
     plans = plan_groups(selected, wanted, owned, observed, lost)
     leaving = _leaving(request, owned, elsewhere)
-    known, names = {group.name for group in request.groups}, [group.name for group in selected]
-    units = boot_changes(boot, known, names, request.prune)
+    units = boot.changes(booting) if boot else []
     errors += boot.problems(units) if boot else []
     errors += refusals + _preflight(request, plans, wanted, owned, observed, elsewhere)
     missing_images = [spec.key for spec in request.images if to_stage(spec, states[spec.key]) and _used(spec, selected)]
@@ -129,10 +137,9 @@ def _reconcile(
         )
     parcels = _stage(request, engine, missing_files, wanted)
     place = Place(engine, request.host, request.state_dir, owned, parcels)
-    with starts_ended(boot, [*names, *(change.group for change in units)], emit):
-        result["groups"], changed = _execute(request, place, plans, wanted, elsewhere, leaving, emit)
-        booting, notes = settle(boot, units, known, result["groups"], emit)
-    result["changed"] = changed or booting
+    result["groups"], changed = _execute(request, place, plans, wanted, elsewhere, leaving, emit)
+    settled, notes = settle(boot, units, {group.name for group in request.groups}, result["groups"], emit)
+    result["changed"] = changed or settled
     result["warnings"] += [*notes, *_gpu_warnings(result["groups"])]
     return _finish(result)
 

@@ -178,6 +178,33 @@ def test_a_start_that_was_ended_goes_on_where_the_group_was_held_up_by_another(h
     ]
 
 
+def test_what_a_start_since_boot_does_until_it_is_ended_is_seen(host):
+    """The unit's script stops what came too early: a run that had looked before would take it for running."""
+    host.run(CORE)
+    host.fake.active["gpu-fleet-mainpc-core.service"] = "activating"
+    answer = host.fake.run
+
+    def stops_first(argv):
+        if argv[1] == "stop":
+            host.engine.stop_container("core-router-1", 1.0)
+        return answer(argv)
+
+    host.fake.systemd = replace(host.fake.systemd, run=stops_first)
+    assert statuses(host.run(CORE)) == {"core": "changed"}
+    assert host.engine.containers["core-router-1"].state == "running"
+    assert not host.run(CORE, check=True)["changed"]
+
+
+def test_a_start_that_was_ended_goes_on_where_the_run_was_refused(host):
+    host.run(CORE, MEMORY)
+    host.fake.active["gpu-fleet-mainpc-memory.service"] = "activating"
+    missing = replace(MEMORY, needs=("core", "nobody"))
+    host.engine.stop_container("core-twin-1", 1.0)
+    with pytest.raises(FleetError):
+        host.run(CORE, missing, only=frozenset({"memory"}))
+    assert host.fake.told()[-1] == ("start", "--no-block", "gpu-fleet-mainpc-memory.service")
+
+
 def test_the_engine_as_supervisor_asks_systemd_nothing(host):
     for groups in ((CORE,), (replace(CORE, services=CORE.services[:1]),)):
         assert host.run(*groups, supervisor="engine")["changed"] and host.fake.calls == []
