@@ -12,7 +12,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from .._errors import EngineError
 from .._group.config import ContainerConfig, NetworkConfig, VolumeConfig
+
+UNIT_EDITED = "with an edited unit"
+"""State of a container whose unit's file somebody changed: it runs as that says, now or when it is started next."""
 
 UNIT_GONE = "without its unit"
 """State of a container that systemd keeps up, but whose unit's file is gone: it would not come back."""
@@ -28,7 +32,7 @@ class ObservedContainer:
     image: str
     image_id: str
     state: str
-    """created, running, paused, restarting, exited, dead, removing, `UNIT_GONE`; whatever else the engine says."""
+    """created, running, paused, restarting, exited, dead, removing, `UNIT_GONE`, `UNIT_EDITED`; whatever else the engine says."""
     exit_code: int | None = None
     """Known for exited containers, else None."""
     health: str = "none"
@@ -96,6 +100,9 @@ class Engine(t.Protocol):
 
     def observe(self) -> Observed:
         """Everything there is, from one list request per kind of object, asked concurrently."""
+
+    def refusals(self, configs: t.Sequence[ContainerConfig]) -> t.Sequence[EngineError]:
+        """Why containers of these names cannot be made or started here, known before anything is changed."""
 
     def create_network(self, network: NetworkConfig, labels: dict[str, str]) -> None:
         """Make a network; one of that name that appeared meanwhile with the same labels is fine."""

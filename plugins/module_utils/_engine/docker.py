@@ -61,6 +61,9 @@ class DockerEngine:
     def _gone(self, error: t.Any) -> bool:
         return getattr(error.response, "status_code", None) == _NOT_FOUND
 
+    def refusals(self, configs: t.Sequence[ContainerConfig]) -> t.Sequence[EngineError]:
+        return ()
+
     # -- looking
 
     def observe(self) -> Observed:

@@ -36,6 +36,9 @@ class PodmanEngine:
         self._podman = PodmanCommand(program, environment)
         self.version = self._podman.version
 
+    def refusals(self, configs: t.Sequence[ContainerConfig]) -> t.Sequence[EngineError]:
+        return ()
+
     # -- looking
 
     def observe(self) -> Observed:

@@ -20,11 +20,11 @@ from .._errors import EngineError
 from .._group import labels as names
 from .._group.config import ContainerConfig, Healthcheck
 from .._group.owned import deployed_config
-from .base import UNIT_GONE, Health, Observed, ObservedContainer
+from .base import UNIT_EDITED, UNIT_GONE, Health, Observed, ObservedContainer
 from .podman import PodmanEngine, make_bind_sources
 from .quadlet_files import UnitFile, UnitFolder
 from .quadlet_systemd import Systemd, Unit
-from .quadlet_unit import render
+from .quadlet_unit import is_as_written, render
 
 _START_PATIENCE = 60.0
 """Seconds until a unit that was told to start has a container, or has failed."""
@@ -57,6 +57,28 @@ class QuadletEngine(PodmanEngine):
         """Raises EngineError, saying what mends it, where containers cannot be units of systemd."""
         self._systemd.refuse_unfit(self.version, self._podman.numbers)
 
+    def refusals(self, configs: t.Sequence[ContainerConfig]) -> list[EngineError]:
+        names = [config.name for config in configs if config.supervisor == "systemd"]
+        units = self._systemd.show([f"{name}.service" for name in names])
+        found = [self._refusal(name, units.get(f"{name}.service", Unit())) for name in names]
+        return [error for error in found if error is not None]
+
+    def _refusal(self, name: str, unit: Unit) -> EngineError | None:
+        """Why no container of that name can be a unit here; its old one would be stopped for nothing."""
+        path, where = self._folder.path(name), f"container {name}"
+        if unit.masked:
+            scope = "--user " if self._folder.rootless else ""
+            said = f"{name}.service is masked: systemd is told never to start it"
+            return EngineError(said, path=where, mend=f"Run on the host: systemctl {scope}unmask {name}.service")
+        if unit.loaded and unit.source != path:
+            # It may be the host's own, such as ssh.service, and Quadlet's would replace it.
+            return EngineError(
+                f"this host has a service {name}.service of its own",
+                path=where,
+                mend="Give the container another name (container_name).",
+            )
+        return self._folder.refusal(name)
+
     # -- looking
 
     def observe(self) -> Observed:
@@ -69,6 +91,8 @@ class QuadletEngine(PodmanEngine):
         there = {container.name: container for container in seen.containers}
         for name, file in files.items():
             container = _observed(file, there.get(name), units.get(file.service, Unit()))
+            if not file.aside and not is_as_written(file.text):
+                container = dataclasses.replace(container, state=UNIT_EDITED)
             there[name] = container if container.image_id else _with_image(container, images)
         for name, container in there.items():
             if name not in files and _lost_its_unit(container):
@@ -104,7 +128,8 @@ class QuadletEngine(PodmanEngine):
         )
         make_bind_sources(config)
         file = UnitFile(config.name, self._folder.path(config.name), text)
-        self._refuse_taken(file)
+        for refusal in self.refusals([config]):
+            raise refusal
         self._folder.write(file)
         self._systemd.reload()
         if not self._unit(file).loaded:
@@ -112,16 +137,6 @@ class QuadletEngine(PodmanEngine):
                 f"systemd has no {file.service}: {self._systemd.complaint(file.path)}", path=f"container {config.name}"
             )
         return file.service
-
-    def _refuse_taken(self, file: UnitFile) -> None:
-        """A unit of that name may be the host's own, such as ssh.service, and Quadlet's would replace it."""
-        unit = self._unit(file)
-        if unit.loaded and unit.source != file.path:
-            raise EngineError(
-                f"this host has a service {file.service} of its own",
-                path=f"container {file.name}",
-                mend="Give the container another name (container_name).",
-            )
 
     def start_container(self, name: str) -> None:
         """Start its unit; returns when its container runs, or has ended already. Raises EngineError when podman failed."""
@@ -159,8 +174,10 @@ class QuadletEngine(PodmanEngine):
         elif file is None:
             super().stop_container(name, grace)
         elif not file.aside:
-            if self._unit(file).active == "activating":
-                # Before it is healthy systemd does not stop it by podman, with the container's own signal and patience.
+            unit = self._unit(file)
+            if unit.active == "activating" or not unit.loaded:
+                # Before it is healthy systemd does not stop it by podman, with the container's own signal and patience;
+                # nor when nothing comes of its file any more, since somebody edited it.
                 self._end(file.service, "stop", "--ignore", "--time", str(max(0, round(grace))), name)
             self._systemd.stop(file.service)
 

@@ -100,13 +100,19 @@ class UnitFolder:
                 found[name] = unit
         return found
 
+    def refusal(self, name: str) -> EngineError | None:
+        """Somebody else's unit of that name is not overwritten."""
+        path = self.path(name)
+        if not os.path.exists(path) or self.read(name) is not None:
+            return None
+        return EngineError(f"{path} is somebody else's unit", path=f"container {name}", mend="Remove or rename it.")
+
     def write(self, unit: UnitFile) -> None:
-        """Whole or not at all. Somebody else's unit of that name is not overwritten."""
+        """Whole or not at all."""
+        refusal = self.refusal(unit.name)
+        if refusal is not None:
+            raise refusal
         try:
-            if os.path.exists(unit.path) and self.read(unit.name) is None:
-                raise EngineError(
-                    f"{unit.path} is somebody else's unit", path=f"container {unit.name}", mend="Remove or rename it."
-                )
             os.makedirs(self.folder, mode=0o755, exist_ok=True)
             descriptor, temporary = tempfile.mkstemp(dir=self.folder, prefix=".new-")
             try:

@@ -60,6 +60,8 @@ class Unit:
     """systemd is about to start or stop it."""
     source: str = ""
     """The file that it was generated from."""
+    masked: bool = False
+    """systemd was told never to start it."""
 
 
 def parse_units(text: str) -> dict[str, Unit]:
@@ -82,6 +84,7 @@ def _unit(values: dict[str, str]) -> Unit:
         ran=values.get("ExecMainStartTimestampMonotonic", "0") not in ("", "0"),
         has_job=values.get("Job", "0") not in ("", "0"),
         source=values.get("SourcePath", ""),
+        masked=values.get("LoadState") == "masked",
     )
 
 

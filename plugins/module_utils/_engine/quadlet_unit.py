@@ -10,6 +10,7 @@ words Quadlet takes apart like systemd does (pkg/systemd/parser and quadlet/quad
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -84,6 +85,9 @@ they stand in variables of the service, which systemd puts in."""
 _START_SECONDS = 300.0
 """How long a container may take to be there, without the time that its health check has to become good."""
 
+_SEAL = "\n# SHA-256 of all above: "
+"""The last line, by which a file is known that was edited: it says something else than its labels do."""
+
 _STOP_SECONDS = 15.0
 """What engine and systemd may take to stop a container, beyond its own grace period."""
 
@@ -111,13 +115,22 @@ def render(
         "Container": _container(config, run_options(config, labels, bind_sources, dialect, split), dialect, gated),
         "Service": _service(config),
     }
-    text = "# Made by gpu_fleet.containers. What is changed here by hand is lost when the container is made anew.\n"
+    text = "# Made by gpu_fleet.containers. What is changed here by hand is undone by the next deploy.\n"
     for section, lines in sections.items():
         text += f"\n[{section}]\n" + "".join(f"{key}={value}\n" for key, value in lines)
     if "\x80" in text:
         # Quadlet writes this one as \x80, which is no UTF-8 for systemd.
         raise EngineError("a unit cannot hold the character U+0080", path=f"container {config.name}")
-    return text
+    return _sealed(text)
+
+
+def _sealed(text: str) -> str:
+    return f"{text}{_SEAL}{hashlib.sha256(text.encode()).hexdigest()}\n"
+
+
+def is_as_written(text: str) -> bool:
+    """Whether nobody changed a unit since `render` made it."""
+    return text == _sealed(text.rpartition(_SEAL)[0])
 
 
 def _unit(config: ContainerConfig, labels: dict[str, str], rootless: bool) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from .._engine.base import UNIT_GONE, Observed, ObservedContainer
+from .._engine.base import UNIT_EDITED, UNIT_GONE, Observed, ObservedContainer
 from . import labels as names
 from .config import Group, NetworkConfig, VolumeConfig, digest, to_dict
 from .diff import Change, compare
@@ -181,6 +181,8 @@ def decide(
         return action(RECREATE, "it was never started")
     if current.state == UNIT_GONE:
         return action(RECREATE, "its unit's file is gone")
+    if current.state == UNIT_EDITED:
+        return action(RECREATE, "its unit's file was edited")
     if wanted.service.one_shot and current.state == "exited" and current.exit_code == 0:
         return action(KEEP)
     if attached - {"bridge", "podman"} and not attached <= set(current.networks):

@@ -10,7 +10,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from .._engine.base import UNIT_GONE, Engine, ObservedContainer
+from .._engine.base import UNIT_EDITED, UNIT_GONE, Engine, ObservedContainer
 from .._errors import EngineError, FleetError
 from .actions import CHECK, CREATE, KEEP, NEVER_STARTED, RECREATE, RESTART, START, Action
 from .config import ContainerConfig, Healthcheck
@@ -131,8 +131,8 @@ class Place:
         if key in self.retired or current.state in NEVER_STARTED:
             # A killed run put the good one aside already, or made this one: it never was good.
             self.engine.remove_container(current.name)
-        elif current.state == UNIT_GONE:
-            # Nothing is left to stand by; the way back makes it again from its labels.
+        elif current.state in (UNIT_GONE, UNIT_EDITED):
+            # Nothing that was good is left to stand by; the way back makes it again from its labels.
             self.engine.remove_container(current.name)
             self.removed[key] = current
         else:

@@ -113,6 +113,7 @@ def _reconcile(
     leaving = _leaving(request, owned, elsewhere)
     units = boot.changes(booting) if boot else []
     errors += boot.problems(units) if boot else []
+    errors += engine.refusals([entry.config for entry in wanted.values()]) if engine else []
     errors += refusals + _preflight(request, plans, wanted, owned, observed, elsewhere)
     missing_images = [spec.key for spec in request.images if to_stage(spec, states[spec.key]) and _used(spec, selected)]
     missing_files = _missing_files(request, plans, wanted)

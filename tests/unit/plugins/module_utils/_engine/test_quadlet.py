@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pathlib
 import stat
 
 import pytest
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import UNIT_GONE, Health
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import UNIT_EDITED, UNIT_GONE, Health
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.quadlet import QuadletEngine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.quadlet_files import UnitFolder
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.quadlet_systemd import Unit
@@ -141,6 +142,53 @@ def test_a_service_of_the_host_is_not_replaced(engine):
     with pytest.raises(EngineError, match=r"a service web\.service of its own"):
         engine.create_container(WEB, LABELS, {})
     assert engine._folder.read_all() == {}
+
+
+REFUSED = [
+    (Unit(masked=True), "", "is masked", "systemctl unmask web.service"),
+    (Unit(loaded=True, source="/usr/lib/systemd/system/web.service"), "", "of its own", "container_name"),
+    (Unit(), "[Container]\nImage=x\n", "somebody else's unit", "Remove or rename"),
+]
+
+
+@pytest.mark.parametrize(("unit", "text", "said", "mend"), REFUSED)
+def test_what_stands_in_a_units_way_is_known_before_anything_is_stopped(engine, tmp_path, unit, text, said, mend):
+    engine._systemd.units["web.service"] = unit
+    if text:
+        (tmp_path / "units").mkdir()
+        (tmp_path / "units/web.container").write_text(text)
+    (error,) = engine.refusals([WEB, dataclasses.replace(WEB, name="other")])
+    assert said in str(error) and mend in str(error)
+    assert engine.refusals([dataclasses.replace(WEB, supervisor="")]) == []
+    with pytest.raises(EngineError, match=said):
+        engine.create_container(WEB, LABELS, {})
+
+
+def test_nothing_stands_in_the_way_of_what_is_ours(engine):
+    assert engine.refusals([WEB]) == []
+    engine.create_container(WEB, LABELS, {})
+    engine._systemd.units["web.service"] = Unit(True, "active", "running", source=engine._folder.path("web"))
+    assert engine.refusals([WEB]) == []
+
+
+def test_an_edited_unit_is_not_what_was_deployed(engine):
+    engine.create_container(WEB, LABELS, {})
+    path = pathlib.Path(engine._folder.path("web"))
+    engine.podman_has(RUNS)
+    assert [seen.state for seen in engine.observe().containers] == ["running"]
+    written = path.read_text()
+    for text in (written.replace("Image=", "Image=x"), written + "User=0\n", written.rpartition("\n#")[0] + "\n"):
+        path.write_text(text)
+        assert [seen.state for seen in engine.observe().containers] == [UNIT_EDITED], text
+
+
+def test_one_whose_edited_file_makes_no_unit_is_stopped_by_podman(engine):
+    engine.create_container(WEB, LABELS, {})
+    engine._systemd.units["web.service"] = Unit(False, "active", "running")
+    engine._systemd.calls.clear()
+    engine.stop_container("web", 3)
+    assert engine._systemd.calls[0] == "begin to stop web.service"
+    assert "stop --ignore --time 3 web" in engine.podman_did()
 
 
 def test_a_unit_that_quadlet_refuses(engine):

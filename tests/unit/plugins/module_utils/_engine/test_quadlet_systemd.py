@@ -40,6 +40,11 @@ SubState=dead
 ExecMainCode=0
 ExecMainStatus=0
 ExecMainStartTimestampMonotonic=0
+
+Id=never.service
+LoadState=masked
+ActiveState=active
+SubState=running
 """
 
 
@@ -48,6 +53,7 @@ def test_what_systemd_shows():
         "web.service": Unit(True, "active", "running", 0, True, False, "/etc/containers/systemd/web.container"),
         "bad.service": Unit(True, "activating", "auto-restart", 137, True, True),
         "gone.service": Unit(False, "inactive", "dead"),
+        "never.service": Unit(False, "active", "running", masked=True),
     }
     assert parse_units("") == parse_units("Failed to connect to bus") == {}
 

@@ -51,6 +51,8 @@ class MemoryEngine:
         self.answers: dict[str, t.Callable[[t.Sequence[str]], tuple[int, str]]] = {}
         """Image reference → what a command in its containers answers."""
         self.fail_on: t.Callable[[tuple[str, ...]], BaseException | None] = lambda call: None
+        self.refused: list[EngineError] = []
+        """Why this engine could make none of the containers."""
         self.serial = 0
 
     def _call(self, *call: str) -> None:
@@ -61,6 +63,9 @@ class MemoryEngine:
 
     def changes(self) -> list[tuple[str, ...]]:
         return [call for call in self.calls if call[0] not in ("observe", "container", "health", "logs", "run_in")]
+
+    def refusals(self, configs: t.Sequence[ContainerConfig]) -> t.Sequence[EngineError]:
+        return self.refused
 
     def observe(self) -> Observed:
         with self.lock:

@@ -7,7 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Observed, ObservedVolume
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import (
+    UNIT_EDITED,
+    UNIT_GONE,
+    Observed,
+    ObservedVolume,
+)
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import labels as names
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.actions import (
     CHECK,
@@ -58,6 +63,8 @@ CASES = [
     Case("crashed", {"state": "exited", "exit_code": 137}, START, "it is stopped (exit status 137)"),
     Case("stopped, status unknown", {"state": "exited"}, START, "it is exited"),
     Case("made, never started", {"state": "created"}, RECREATE, "it was never started"),
+    Case("its unit is gone", {"state": UNIT_GONE}, RECREATE, "its unit's file is gone"),
+    Case("its unit was edited", {"state": UNIT_EDITED}, RECREATE, "its unit's file was edited"),
     Case("dead", {"state": "dead"}, START, "it is dead"),
     Case("paused", {"state": "paused"}, RESTART, "it is paused"),
     Case("taken off its network", {"networks": ()}, RECREATE, "detached from core_default"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError, InputError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError, FleetError, InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import labels as names
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import xauthority
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import (
@@ -140,6 +140,16 @@ def test_one_container_broken_by_hand_is_repaired_and_no_other_touched(host, bre
     result = host.run(CORE)
     assert [(entry["action"], entry["reason"]) for entry in result["actions"]] == [expected]
     assert {call[1] for call in host.engine.changes()} == {"core-router-1"}
+
+
+def test_what_the_engine_refuses_is_said_before_anything_is_stopped(host):
+    host.run(CORE)
+    host.engine.refused = [EngineError("core-router-1.service is masked", "unit")]
+    changed = replace(CORE, services=(CORE.services[0], service("router", "twin", environment={"A": "1"})))
+    for check in (True, False):
+        with pytest.raises(FleetError, match="is masked"):
+            host.run(changed, check=check)
+        assert host.engine.changes() == []
 
 
 def test_one_environment_value_changes_exactly_that(host):
