@@ -41,9 +41,14 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(wsl_conf) and C(wslconfig), each with sections, keys and values, as the settings of an ini file.
+    - C(wsl_conf) and C(wslconfig), each with sections, keys and values, as the settings of an ini file; C(wsl_conf_unless_set)
+      and C(wslconfig_unless_set) name those of them that yield to what the file says.
   type: dict
-  sample: {wsl_conf: {boot: {systemd: true}}, wslconfig: {general: {instanceIdleTimeout: "-1"}}}
+  sample:
+    wsl_conf: {boot: {systemd: true}}
+    wslconfig: {general: {instanceIdleTimeout: "-1"}}
+    wsl_conf_unless_set: [boot.systemd]
+    wslconfig_unless_set: []
 """
 
 

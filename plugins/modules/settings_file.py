@@ -53,6 +53,13 @@ options:
     type: str
     choices: [replace, add]
     default: replace
+  unless_set:
+    description:
+      - Keys of O(settings), with dots between their parts, that are set only where the file says nothing of them. What
+        somebody else has set there, or sets later, stays.
+    type: list
+    elements: str
+    default: []
   by:
     description:
       - Who sets these keys. Several owners may have keys in one file, each by tasks of its own.
@@ -197,6 +204,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "format": {"type": "str", "choices": ["json", "ini", "toml"], "required": True},
     "settings": {"type": "dict"},
     "lists": {"type": "str", "choices": ["replace", "add"], "default": "replace"},
+    "unless_set": {"type": "list", "elements": "str", "default": []},
     "by": {"type": "str", "default": "gpu-fleet"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "mode": {"type": "raw"},
@@ -215,7 +223,8 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
     # With -v the arguments are shown as well.
     module.no_log_values.update(secrets(wanted["settings"]))
     real = files.resolve(wanted["path"])
-    request = Request(wanted["path"], wanted["format"], wanted["by"], settings, wanted["lists"] == "add")
+    yielding = tuple(wanted["unless_set"]) if settings else ()
+    request = Request(wanted["path"], wanted["format"], wanted["by"], settings, wanted["lists"] == "add", yielding)
     steps = Steps(judge=lambda after: _validate(module, after), own=lambda path: _own(module, path, real))
     done = (look if module.check_mode else apply)(request, real, steps)
     for key in done.plan.kept:

@@ -26,6 +26,10 @@ machine is idle only when no distribution runs (`LxssUserSession.cpp`, _VmIsIdle
 that do not know the other key; an unknown key is a warning there, no error (`configfile.cpp`).
 """
 
+SYSTEMD: Sections = {"boot": {"systemd": True}}
+
+AUTO = "auto"
+
 NETWORKING = ("none", "nat", "bridged", "mirrored", "virtioproxy", "consomme")
 SIZE = re.compile(r"\d+\s*(?:[KMGT]?B|[KMGT])?", re.IGNORECASE)
 
@@ -34,11 +38,15 @@ SIZE = re.compile(r"\d+\s*(?:[KMGT]?B|[KMGT])?", re.IGNORECASE)
 class WslSettings:
     wsl_conf: Sections
     wslconfig: Sections
+    wsl_conf_unless_set: list[str]
+    """Dotted keys of `wsl_conf` that yield to what the file says."""
+    wslconfig_unless_set: list[str]
 
 
 def wanted(variables: t.Mapping[str, t.Any]) -> WslSettings:
     """variables: the role's, without its prefix: systemd, default_user, conf_settings, keep_alive, networking_mode,
-    memory, processors, swap, settings. Unset (empty, none, 0 processors) means not touched.
+    memory, processors, swap, settings. Unset (empty, none, 0 processors) means not touched. systemd and keep_alive may be
+    `auto`: on, unless the file says something of them.
 
     A key in `settings` or `conf_settings` wins over the variable that would set it. Raises InputError(s).
     """
@@ -57,16 +65,28 @@ def wanted(variables: t.Mapping[str, t.Any]) -> WslSettings:
     own: Sections = {}
     systemd = _flag(variables.get("systemd"), "wsl_systemd", errors)
     if systemd is not None:
-        own["boot"] = {"systemd": systemd}
+        own = {section: dict.fromkeys(keys, systemd) for section, keys in SYSTEMD.items()}
     user = str(variables.get("default_user") or "")
     if user:
         own["user"] = {"default": user}
-    result = WslSettings(
-        _with(own, variables.get("conf_settings"), "wsl_conf_settings", errors),
-        _with(machine, variables.get("settings"), "wsl_settings", errors),
-    )
+    wsl_conf = _with(own, variables.get("conf_settings"), "wsl_conf_settings", errors)
+    wslconfig = _with(machine, variables.get("settings"), "wsl_settings", errors)
     raise_all(errors)
-    return result
+    return WslSettings(
+        wsl_conf,
+        wslconfig,
+        _yielding(variables, "systemd", SYSTEMD, "conf_settings"),
+        _yielding(variables, "keep_alive", KEEP_ALIVE, "settings"),
+    )
+
+
+def _yielding(variables: t.Mapping[str, t.Any], name: str, keys: Sections, said: str) -> list[str]:
+    """The keys of a variable that is `auto`, without those that `said` sets."""
+    if str(variables.get(name)).lower() != AUTO:
+        return []
+    explicit = {f"{section}.{key}".lower() for section, own in (variables.get(said) or {}).items() for key in own}
+    dotted = (f"{section}.{key}" for section, own in keys.items() for key in own)
+    return [each for each in dotted if each.lower() not in explicit]
 
 
 def _with(sections: Sections, more: t.Any, path: str, errors: list[FleetError]) -> Sections:
@@ -91,9 +111,9 @@ def _flag(value: t.Any, path: str, errors: list[FleetError]) -> bool | None:
     if value is None or value == "":
         return None
     text = str(value).lower()
-    if text not in ("true", "false", "yes", "no"):
-        errors.append(InputError(f"must be true, false or empty, not {value!r}", path=path))
-    return text in ("true", "yes")
+    if text not in ("true", "false", "yes", "no", AUTO):
+        errors.append(InputError(f"must be true, false, auto or empty, not {value!r}", path=path))
+    return text in ("true", "yes", AUTO)
 
 
 def _one_of(value: t.Any, choices: t.Sequence[str], path: str, errors: list[FleetError]) -> str:

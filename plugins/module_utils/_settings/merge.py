@@ -32,11 +32,13 @@ class Format(t.Protocol):
 
 
 class Wish(t.NamedTuple):
-    """A key and the value it shall have. add: the value is a list, whose entries shall be in the file's list."""
+    """A key and the value it shall have. add: the value is a list, whose entries shall be in the file's list.
+    yields: only where nobody else has set the key."""
 
     path: Path
     value: t.Any
     add: bool = False
+    yields: bool = False
 
 
 class Entry(t.NamedTuple):
@@ -77,8 +79,9 @@ class _Absent:
 ABSENT = _Absent()
 
 
-def wishes(form: Format, settings: dict[str, t.Any], add: bool) -> list[Wish]:
-    """The leaves of nested settings. Raises MisreadError for a key that stands twice, or a value the format has not."""
+def wishes(form: Format, settings: dict[str, t.Any], add: bool, unless_set: t.Sequence[str] = ()) -> list[Wish]:
+    """The leaves of nested settings; those whose dotted names are in `unless_set` yield. Raises MisreadError for a key
+    that stands twice or is none of them, or a value the format has not."""
     found = list(_leaves(form, settings, (), add))
     seen: dict[Path, Path] = {}
     for wish in found:
@@ -86,7 +89,11 @@ def wishes(form: Format, settings: dict[str, t.Any], add: bool) -> list[Wish]:
         if path in seen:
             raise MisreadError(f"{dotted(wish.path)} stands twice in the settings", "Remove one of them.")
         seen[path] = wish.path
-    return found
+    yielding = [form.fold(name) for name in unless_set]
+    for name in yielding:
+        if name not in map(dotted, seen):
+            raise MisreadError(f"'{name}' of unless_set is no key of the settings", "Correct or remove it.")
+    return [wish._replace(yields=dotted(_fold(form, wish.path)) in yielding) for wish in found]
 
 
 def merge(form: Format, text: str, keys: Keys, by: str, wanted: list[Wish]) -> Merged:
@@ -154,7 +161,7 @@ def _leaves(form: Format, settings: dict[str, t.Any], path: Path, add: bool) -> 
 
 
 def _refuse_conflicts(form: Format, keys: Keys, by: str, wanted: list[Wish]) -> None:
-    for wish in wanted:
+    for wish in [wish for wish in wanted if not wish.yields]:
         for name, entry in keys.others(by, _fold(form, wish.path)):
             if entry.added != wish.add or not (entry.added or same(entry.ours, wish.value)):
                 raise MisreadError(
@@ -205,6 +212,8 @@ def _set(form: Format, now: Merged, by: str, wish: Wish) -> Merged:
     data = form.data(now.text)
     current = _current(form, data, wish)
     entry = next((each for each in now.keys.owners.get(by, ()) if each.path == path), None)
+    if wish.yields and current is not ABSENT and not (entry and same(current, entry.ours)):
+        return now._replace(keys=_with(now.keys, by, path, None))
     if wish.value == {} and isinstance(current, dict):
         # One that we made would go with its last key.
         return now._replace(keys=_with(now.keys, by, path, Entry(path, {}))) if path in now.keys.made else now

@@ -20,13 +20,15 @@ FORMATS: dict[str, t.Any] = {"json": json_text, "ini": ini_text, "toml": toml_te
 
 @dataclass(frozen=True)
 class Request:
-    """path is for messages. settings: what `by` wants in the file; empty is the undo. add: lists keep foreign entries."""
+    """path is for messages. settings: what `by` wants in the file; empty is the undo. add: lists keep foreign entries.
+    unless_set: dotted keys of `settings` that yield to what the file says."""
 
     path: str
     format: str
     by: str
     settings: dict[str, t.Any]
     add: bool = False
+    unless_set: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def plan(request: Request, found: bytes | None, states: t.Sequence[State | None]
         form: Format = FORMATS[request.format]
         state = choose(states, found, lambda keys: holds(form, text, keys)) if states else None
         keys = state.keys if state else Keys()
-        merged = merge(form, text, keys, request.by, wishes(form, request.settings, request.add))
+        merged = merge(form, text, keys, request.by, wishes(form, request.settings, request.add, request.unless_set))
         # Where the bytes are those that we wrote, the file without us is the one we found; else somebody worked on it.
         untouched = state is not None and state.written == digest(found)
         if state is not None and untouched:

@@ -15,9 +15,11 @@ desktop = docker_desktop_settings.FilterModule().filters()["docker_desktop_setti
 
 
 def test_wsl_settings() -> None:
-    assert wsl({"systemd": True, "memory": "8GB"}) == {
+    assert wsl({"systemd": "auto", "memory": "8GB"}) == {
         "wsl_conf": {"boot": {"systemd": True}},
         "wslconfig": {"wsl2": {"memory": "8GB"}},
+        "wsl_conf_unless_set": ["boot.systemd"],
+        "wslconfig_unless_set": [],
     }
     with pytest.raises(AnsibleError, match="wsl_memory"):
         wsl({"memory": "lots"})

@@ -20,6 +20,7 @@ KEPT = {"general": {"instanceIdleTimeout": "-1"}, "wsl2": {"vmIdleTimeout": "-1"
         ({"default_user": "ann"}, {"user": {"default": "ann"}}, {}),
         ({"keep_alive": True}, {}, KEPT),
         ({"keep_alive": False}, {}, {}),
+        ({"systemd": "auto", "keep_alive": "auto"}, {"boot": {"systemd": True}}, KEPT),
         (
             {"networking_mode": "Mirrored", "memory": "16 GB", "processors": 8, "swap": "0"},
             {},
@@ -39,6 +40,22 @@ KEPT = {"general": {"instanceIdleTimeout": "-1"}, "wsl2": {"vmIdleTimeout": "-1"
 def test_variables_become_keys(variables, wsl_conf, wslconfig):
     made = wanted(variables)
     assert (made.wsl_conf, made.wslconfig) == (wsl_conf, wslconfig)
+
+
+@pytest.mark.parametrize(
+    ("variables", "wsl_conf", "wslconfig"),
+    [
+        ({"systemd": True, "keep_alive": True}, [], []),
+        ({"systemd": "auto"}, ["boot.systemd"], []),
+        ({"keep_alive": "auto"}, [], ["general.instanceIdleTimeout", "wsl2.vmIdleTimeout"]),
+        # What the inventory says itself does not yield.
+        ({"systemd": "auto", "conf_settings": {"BOOT": {"Systemd": False}}}, [], []),
+        ({"keep_alive": "auto", "settings": {"wsl2": {"vmidletimeout": 1}}}, [], ["general.instanceIdleTimeout"]),
+    ],
+)
+def test_what_is_auto_yields_to_the_file(variables, wsl_conf, wslconfig):
+    made = wanted(variables)
+    assert (made.wsl_conf_unless_set, made.wslconfig_unless_set) == (wsl_conf, wslconfig)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._settings.mer
     same,
     wishes,
 )
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._settings.misread import MisreadError
 
 SAME = [
     (1, 1, True),
@@ -153,3 +154,45 @@ def test_an_empty_object_that_is_wanted_outlives_the_keys_that_we_had_in_it(owne
     assert not file.by(owner, {"features": {}}).changed
     file.by(owner, {})
     assert file.tree == {} and file.keys == Keys()
+
+
+def yielding(file, value):
+    done = merge(json_text, file.text, file.keys, "us", wishes(json_text, {"a": {"b": value}}, False, ("a.b",)))
+    file.text, file.keys = done.text, done.keys
+    return done
+
+
+def test_a_key_that_yields_is_set_and_followed_where_nobody_else_says_anything():
+    file = File({})
+    yielding(file, 1)
+    assert file.tree == {"a": {"b": 1}} and not yielding(file, 1).changed
+    yielding(file, 2)
+    assert file.tree == {"a": {"b": 2}}
+    file.by("us", {})
+    assert file.tree == {}
+
+
+def test_a_key_that_yields_leaves_what_somebody_said_before_or_after():
+    file = File({"a": {"b": 7}})
+    assert not yielding(file, 1).changed and file.keys == Keys()
+    file = File({})
+    yielding(file, 1)
+    file.text = file.text.replace("1", "7")
+    assert not yielding(file, 1).changed and file.tree == {"a": {"b": 7}}
+    file = File({})
+    file.by("them", {"a": {"b": 7}})
+    assert not yielding(file, 1).changed and file.tree == {"a": {"b": 7}}
+
+
+def test_a_key_that_yields_can_be_insisted_on():
+    file = File({"a": {"b": 7}})
+    yielding(file, 1)
+    file.by("us", {"a": {"b": 1}})
+    assert file.tree == {"a": {"b": 1}}
+    file.by("us", {})
+    assert file.tree == {"a": {"b": 7}}
+
+
+def test_what_yields_has_to_be_wanted():
+    with pytest.raises(MisreadError, match=r"'a\.c' of unless_set is no key of the settings"):
+        wishes(json_text, {"a": {"b": 1}}, False, ("a.c",))
