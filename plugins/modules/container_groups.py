@@ -271,11 +271,11 @@ kept:
       sample: {podman: [core-services_data]}
 """
 
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.apply import Boot, boot_of
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.systemd import systemd_here
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_url import (
@@ -294,6 +294,9 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.argum
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.engines import other_engines
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.events import Events
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
+
+if t.TYPE_CHECKING:
+    from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.apply import Boot
 
 _ARGUMENTS = {
     "plan": {"type": "dict"},
@@ -340,9 +343,15 @@ def _present(module: AnsibleModule, events: Events) -> dict[str, t.Any]:
 
 
 def _boot(params: dict[str, t.Any], groups: t.Sequence[Group]) -> Boot | None:
-    """The host's boot files; None where its engine, and with it its systemd, is on another machine."""
+    """The host's boot files; None where it has none and wants none, or its systemd is on another machine."""
     if is_elsewhere(params["engine_url"]):
         return None
+    systemd, folder = systemd_here(), f"{params['state_dir']}/boot"
+    if params["supervisor"] != "systemd" and not systemd.has_groups() and not os.path.isdir(folder):
+        return None
+    # Here, as most hosts have none.
+    from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.apply import boot_of
+
     path = params["engine_url"].partition("://")[2] or default_socket()
     return boot_of(
         params["host"],
@@ -351,7 +360,7 @@ def _boot(params: dict[str, t.Any], groups: t.Sequence[Group]) -> Boot | None:
         params["supervisor"],
         params["state_dir"],
         params["boot_wait"],
-        systemd_here(),
+        systemd,
         path,
     )
 

@@ -228,7 +228,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.apply import start_states
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.systemd import systemd_here
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine, Health
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_url import Tls, is_elsewhere
@@ -302,9 +301,19 @@ def _run(module: AnsibleModule) -> dict[str, t.Any]:
         commands = list(pool.map(lambda command: _run_in(engine, owned, command), params["commands"]))
         links = list(pool.map(lambda link: _ask_link(engine, owned, link), params["links"]))
     services = sorted((entry for _place, _seen, entry in found), key=lambda entry: (entry["group"], entry["service"]))
-    boot = {} if is_elsewhere(params["engine_url"]) else start_states(params["host"], systemd_here())
+    boot = {} if is_elsewhere(params["engine_url"]) else _start_states(params["host"])
     volumes = sorted(owned.volumes)
     return {"services": services, "commands": commands, "links": links, "volumes": volumes, "boot": boot}
+
+
+def _start_states(host: str) -> dict[str, str]:
+    systemd = systemd_here()
+    if not systemd.has_groups():
+        return {}
+    # Here, as most hosts have no units of groups.
+    from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.apply import start_states
+
+    return start_states(host, systemd)
 
 
 def _look(params: dict[str, t.Any], pool: ThreadPoolExecutor) -> list[tuple[Engine | None, Owned]]:

@@ -40,6 +40,10 @@ GROUPS = {
     "remote": {"services": {"base": _SLOW, "answer": {**_ANSWERS, **_BEHIND}}},
     "reports": {"x-fleet": {"needs": ["remote"]}, "services": {"writer": _QUICK}},
 }
+_LIVE_RESTORE = (
+    'python3 -c \'import json, pathlib; p = pathlib.Path("/etc/docker/daemon.json"); p.parent.mkdir(exist_ok=True); '
+    'p.write_text(json.dumps({{**(json.loads(p.read_text()) if p.exists() else {{}}), "live-restore": {}}}))\''
+)
 PLACES = {"mainpc": ("docker", ["core", "memory"]), "pc2": ("podman", ["remote", "reports"])}
 
 
@@ -208,6 +212,22 @@ def test_docker_restarted_brings_its_groups_back_in_order(hosts):
     hosts.settled("mainpc")
     assert_order_of_mainpc(hosts)
     assert hosts.started("mainpc")["core-base-1"] > before["core-base-1"]
+
+
+def test_docker_restarted_with_live_restore_spares_containers_of_a_later_deploy(hosts):
+    hosts.on("mainpc", f"{_LIVE_RESTORE.format(True)}; systemctl reload docker")
+    wait_for(lambda: "true" in hosts.on("mainpc", "docker info --format '{{.LiveRestoreEnabled}}'"), 20)
+    twin = {**GROUPS["core"]["services"]["twin"], "environment": {"LATER": "1"}}
+    later = {"name": "core", "services": {**GROUPS["core"]["services"], "twin": twin}}
+    (hosts.folder / "groups" / "core.yml").write_text(yaml.safe_dump(later))
+    before = hosts.started("mainpc")
+    hosts.deploy("deploy.yml", "-l", "mainpc")
+    after = hosts.started("mainpc")
+    assert after["core-twin-1"] > before["core-twin-1"]
+    hosts.on("mainpc", "systemctl restart docker")
+    hosts.settled("mainpc")
+    assert hosts.started("mainpc") == after
+    hosts.on("mainpc", f"{_LIVE_RESTORE.format(False)}; systemctl reload docker")
 
 
 def test_a_group_that_failed_at_boot_is_tried_again(hosts):

@@ -21,7 +21,7 @@ from .._engine.docker_url import ROOTFUL
 from .._errors import EngineError, FleetError, InputError
 from .._group.config import Group
 from .files import owner, read, remove, write, writing
-from .systemd import Systemd
+from .systemd import PREFIX, Systemd
 from .units import DROP_IN, Files, Settings, boot_files, escaped, owner_of, unit_name
 
 ACTIVE, ACTIVATING = "active", "activating"
@@ -91,7 +91,7 @@ class Boot:
         """group → path → text (of a link: its target) of what was written for this host."""
         found: dict[str, dict[str, str]] = {}
         places = (
-            f"{glob.escape(self.systemd.units)}/gpu-fleet-*.service",
+            f"{glob.escape(self.systemd.units)}/{PREFIX}*.service",
             f"{glob.escape(self.systemd.units)}/*.service.d/{DROP_IN}",
             f"{glob.escape(self.folder)}/*.json",
         )
@@ -108,7 +108,7 @@ class Boot:
 
     def groups(self) -> list[str]:
         """Groups of this host that have a unit."""
-        paths = glob.glob(f"{glob.escape(self.systemd.units)}/gpu-fleet-*.service")
+        paths = glob.glob(f"{glob.escape(self.systemd.units)}/{PREFIX}*.service")
         owners = [owner_of(read(path) or "") for path in paths]
         return sorted(owner[1] for owner in owners if owner is not None and owner[0] == self.host)
 
@@ -229,7 +229,7 @@ class Boot:
 
     def _forget_scripts(self) -> None:
         """Scripts that no group's unit names any more, of any host on this machine."""
-        units = [read(path) or "" for path in glob.glob(f"{glob.escape(self.systemd.units)}/gpu-fleet-*.service")]
+        units = [read(path) or "" for path in glob.glob(f"{glob.escape(self.systemd.units)}/{PREFIX}*.service")]
         with writing(self.folder):
             for home in (path for path in glob.glob(f"{glob.escape(self.folder)}/*") if os.path.isdir(path)):
                 if not any(home in text for text in units):

@@ -10,7 +10,9 @@ import typing as t
 
 from .._errors import FleetError
 from .._group.execute import CHANGED, FAILED, UNCHANGED, Emit
-from .apply import Boot, Change
+
+if t.TYPE_CHECKING:
+    from .apply import Boot, Change
 
 
 def concerned(boot: Boot | None, known: t.Collection[str], selected: t.Iterable[str], prune: bool) -> list[str]:

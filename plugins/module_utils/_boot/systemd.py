@@ -17,6 +17,9 @@ from .._errors import EngineError, FleetError, InputError
 OLDEST = 244
 """First systemd that starts a oneshot unit again when it failed (systemd NEWS 244: Restart= with Type=oneshot)."""
 
+PREFIX = "gpu-fleet-"
+"""Of the names of groups' units."""
+
 Run = t.Callable[[t.Sequence[str]], tuple[int, str]]
 """argv → exit status and output"""
 
@@ -34,6 +37,14 @@ class Systemd:
     run: Run = field(repr=False)
     lingers: bool = True
     """The user's manager runs from boot on, without a login."""
+
+    def has_groups(self) -> bool:
+        """Units of groups are here, of whatever host. Cheap on purpose: no process; without any, nothing of ours is
+        worth an import."""
+        try:
+            return any(name.startswith(PREFIX) for name in os.listdir(self.units))
+        except OSError:
+            return False
 
     def ask(self, *words: str) -> str:
         """Raises EngineError with systemctl's own words."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from .._group.config import Group, to_dict
 from .._group.order import STARTED, Wait, start_order, waits
+from .systemd import PREFIX
 
 DOCKER = "docker.service"
 DROP_IN = "50-gpu-fleet-order.conf"
@@ -66,7 +67,7 @@ def escaped(text: str) -> str:
 
 
 def unit_name(host: str, group: str) -> str:
-    return f"gpu-fleet-{escaped(host)}-{escaped(group)}.service"
+    return f"{PREFIX}{escaped(host)}-{escaped(group)}.service"
 
 
 def owner_line(host: str, group: str) -> str:

@@ -14,7 +14,6 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from .._boot.apply import Boot, Change
 from .._boot.in_run import concerned, settle, starts_ended
 from .._engine.base import Engine, Observed, ObservedContainer
 from .._errors import FleetError, InputError, raise_all
@@ -34,6 +33,9 @@ from .order import Key
 from .owned import Owned, deployed_config, owned_by
 from .resolve import Image, Wanted, resolve
 from .takeover import leaving_containers
+
+if t.TYPE_CHECKING:
+    from .._boot.apply import Boot, Change
 
 _LOCK_PATIENCE = 30.0
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
-from .._boot.apply import Boot
 from .._engine.base import Engine, ObservedContainer
 from . import labels as names
 from . import stage
 from .owned import Owned, dependents_first, deployed_config, owned_by, stop_grace
+
+if t.TYPE_CHECKING:
+    from .._boot.apply import Boot
 
 Emit = t.Callable[..., None]
 

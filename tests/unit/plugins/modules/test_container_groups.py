@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.systemd import Systemd
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import (
     SecretFile,
@@ -169,3 +170,25 @@ def test_every_option_is_documented_with_its_type_and_default():
         assert documented[name]["type"] == argument["type"], name
         assert documented[name].get("default") == argument.get("default"), name
         assert documented[name].get("choices") == argument.get("choices"), name
+
+
+def test_boot_files_are_no_business_of_a_host_that_has_none_and_wants_none(tmp_path, monkeypatch):
+    there = Systemd(False, str(tmp_path / "units"), str(tmp_path / "run"), str(tmp_path), lambda argv: (1, ""))
+    monkeypatch.setattr(container_groups, "systemd_here", lambda: there)
+    params = {
+        "host": "mainpc",
+        "engine": "docker",
+        "engine_url": "",
+        "supervisor": "engine",
+        "state_dir": str(tmp_path),
+        "boot_wait": 1.0,
+    }
+    assert container_groups._boot(params, ()) is None
+    assert container_groups._boot({**params, "supervisor": "systemd"}, ()) is not None
+    (tmp_path / "boot").mkdir()
+    assert container_groups._boot(params, ()) is not None, "a run that was killed left something"
+    (tmp_path / "boot").rmdir()
+    (tmp_path / "units").mkdir()
+    (tmp_path / "units" / "gpu-fleet-mainpc-core.service").touch()
+    assert container_groups._boot(params, ()) is not None
+    assert container_groups._boot({**params, "engine_url": "ssh://winbox"}, ()) is None

@@ -244,6 +244,14 @@ def test_a_start_that_was_ended_goes_on_where_the_group_was_not_brought_up(host)
     assert host.boot(CORE, MEMORY).changes(["core", "memory"]) == []
 
 
+def test_whether_there_are_units_of_groups_is_known_without_asking(host):
+    assert not host.fake.systemd.has_groups(), "not even the directory"
+    host.apply(CORE)
+    assert host.fake.systemd.has_groups()
+    host.apply(CORE, supervisor="engine")
+    assert (host.path / "units").is_dir() and not host.fake.systemd.has_groups()
+
+
 def test_systemd_s_refusal_is_carried(host):
     host.fake.refuses = "daemon-reload"
     with pytest.raises(EngineError, match="systemctl daemon-reload: Failed to daemon-reload"):

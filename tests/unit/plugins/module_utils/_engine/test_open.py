@@ -29,11 +29,12 @@ def test_names_choose_adapters(monkeypatch):
 
 
 @pytest.mark.parametrize("module", ["container_groups", "container_groups_info", "image_build"])
-def test_no_adapter_is_loaded_before_it_is_wanted(module):
-    """The Docker SDK takes longer to import than everything else of a run with nothing to do."""
+def test_no_adapter_and_no_boot_files_are_loaded_before_they_are_wanted(module):
+    """The Docker SDK takes longer to import than everything else of a run with nothing to do. Most hosts have no units."""
     code = (
         f"import sys; import ansible_collections.gpu_fleet.containers.plugins.modules.{module};"
-        "print(*(name for name in sys.modules if name == 'docker' or name.endswith(('_engine.docker', '_engine.podman'))))"
+        "wanted = ('_engine.docker', '_engine.podman', '_boot.apply', '_boot.script');"
+        "print(*(name for name in sys.modules if name == 'docker' or name.endswith(wanted)))"
     )
     collections = pathlib.Path(__file__).resolve().parents[5] / ".collections"
     done = subprocess.run(
