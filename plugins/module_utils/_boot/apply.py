@@ -228,11 +228,13 @@ class Boot:
         self.systemd.ask("start", "--no-block", *down)
 
     def _forget_scripts(self) -> None:
-        """Scripts that no group's unit names any more, of any host on this machine."""
+        """Scripts that no group's unit names any more, of any host on this machine. The one that groups want now stays: their
+        units may be about to be written, as when all groups of a host are renamed at once."""
+        wanted = {os.path.dirname(path) for path in self.script} if self.wanted else set()
         units = [read(path) or "" for path in glob.glob(f"{glob.escape(self.systemd.units)}/{PREFIX}*.service")]
         with writing(self.folder):
             for home in (path for path in glob.glob(f"{glob.escape(self.folder)}/*") if os.path.isdir(path)):
-                if not any(home in text for text in units):
+                if home not in wanted and not any(home in text for text in units):
                     shutil.rmtree(home)
 
 

@@ -137,6 +137,16 @@ def test_a_group_that_leaves_takes_its_files_along(host):
     assert host.units() == ["gpu-fleet-mainpc-core.service"]
 
 
+def test_a_group_that_takes_the_place_of_all_others_has_its_script(host):
+    """As when the only group of a host is renamed: the script is not taken away with the last unit that names it."""
+    host.run(CORE)
+    renamed = group("kern", service("twin", group="kern"))
+    host.run(renamed, prune=True)
+    assert host.units() == ["gpu-fleet-mainpc-kern.service"]
+    assert list((host.path / "state/boot").glob("*/boot.py"))
+    assert not host.run(renamed, prune=True)["changed"]
+
+
 def test_files_without_containers_leave_too(host):
     host.run(CORE, MEMORY)
     host.engine.remove_container("memory-store-1")
