@@ -142,7 +142,7 @@ class Boot:
     def take_over(self, groups: t.Iterable[str]) -> None:
         """End the start of groups that still wait since boot: this run brings them up now. See `give_back`."""
         there = self.there()
-        units = {unit_name(self.host, group): group for group in groups if group in there}
+        units = {unit_name(self.host, group): group for group in groups if group in there and self.systemd.runs}
         busy = [unit for unit, state in self.systemd.states(list(units)).items() if state == ACTIVATING]
         if not busy:
             return
@@ -171,7 +171,8 @@ class Boot:
                 if change.after is None and change.path not in marks:
                     remove(change.path)
         if mine:
-            self.systemd.reload()
+            if self.systemd.runs:
+                self.systemd.reload()
             self._forget_scripts()
         self._forget_units(sorted(unit_name(self.host, group) for group in differ if group not in self.wanted))
         self._mark_up([group for group in groups if group in self.wanted])
@@ -189,7 +190,8 @@ class Boot:
         """Without their files: a unit that was up stays in systemd's memory, and what it noted below /run."""
         if not units:
             return
-        self.systemd.forget(units)
+        if self.systemd.runs:
+            self.systemd.forget(units)
         with writing(self.systemd.runtime):
             for unit in units:
                 for suffix in ("adopt", "json"):

@@ -38,6 +38,11 @@ class Systemd:
     lingers: bool = True
     """The user's manager runs from boot on, without a login."""
 
+    @property
+    def runs(self) -> bool:
+        """One that does not run remembers no unit: files are all there is."""
+        return os.path.exists(self.manager)
+
     def has_groups(self) -> bool:
         """Units of groups are here, of whatever host. Cheap on purpose: no process; without any, nothing of ours is
         worth an import."""
@@ -75,7 +80,7 @@ class Systemd:
 
     def problems(self) -> list[FleetError]:
         """Why no unit of ours can work here; empty when it can."""
-        if not os.path.exists(self.manager):
+        if not self.runs:
             whose = "no systemd of this user runs here" if self.user else "systemd does not run here"
             mend = (
                 "Let it run from boot on: loginctl enable-linger (the role podman does it)."

@@ -113,13 +113,14 @@ def _of_group(
     }
     if settings.engine == "podman":
         texts.update(_drop_ins(settings, group, own, needs))
-        # Behind the target that wants it, or systemd would put the target behind it, and the boot would not be over
-        # before every group is up (systemd.target(5), «Automatic Dependencies»).
-        wanted_by = "default.target" if settings.user else "multi-user.target"
-    else:
+    return Files(texts, {f"{settings.units}/{_wanted_by(settings)}.wants/{unit}": f"../{unit}"})
+
+
+def _wanted_by(settings: Settings) -> str:
+    if settings.engine == "docker":
         # Also when Docker is started again by hand, or by an upgrade of its package.
-        wanted_by = DOCKER
-    return Files(texts, {f"{settings.units}/{wanted_by}.wants/{unit}": f"../{unit}"})
+        return DOCKER
+    return "default.target" if settings.user else "multi-user.target"
 
 
 def group_path(settings: Settings, group: str) -> str:
@@ -190,7 +191,7 @@ def _unit(settings: Settings, group: Group, needs: t.Sequence[str]) -> str:
         "SyslogIdentifier=gpu-fleet",
         "",
         "[Install]",
-        f"WantedBy={DOCKER if settings.engine == 'docker' else 'default.target' if settings.user else 'multi-user.target'}",
+        f"WantedBy={_wanted_by(settings)}",
     ]
     return owner_line(settings.host, group.name) + "\n".join(lines) + "\n"
 
@@ -199,6 +200,8 @@ def _engine_lines(settings: Settings, group: Group) -> list[str]:
     if settings.engine == "docker":
         # Not Requires: one start of Docker that fails and is repeated would leave the group down.
         return [f"Wants={DOCKER}", f"After={DOCKER}", f"PartOf={DOCKER}"]
+    # Behind the target that wants it, or systemd would put the target behind it, and the boot would not be over before
+    # every group is up (systemd.target(5), «Automatic Dependencies»).
     if settings.user:
         return ["After=default.target", _after_members(group)]
     return ["Wants=network-online.target", "After=network-online.target multi-user.target", _after_members(group)]

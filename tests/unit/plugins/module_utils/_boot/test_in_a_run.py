@@ -129,6 +129,16 @@ def test_a_host_without_systemd_is_refused_before_anything_is_changed(host):
         assert host.engine.changes() == []
 
 
+def test_where_systemd_runs_no_more_the_engine_can_take_over(host):
+    """It is what the refusal above says to do."""
+    host.run(CORE, MEMORY)
+    (host.path / "systemd").rmdir()
+    host.fake.refuses = "show"
+    result = host.run(CORE, MEMORY, supervisor="engine")
+    assert set(statuses(result).values()) == {"changed"} and host.units() == [] and host.fake.calls == []
+    assert not host.run(CORE, MEMORY, supervisor="engine")["changed"]
+
+
 def test_a_group_that_leaves_takes_its_files_along(host):
     host.run(CORE, MEMORY)
     assert not host.run(CORE, check=True)["changed"], "only where that was asked for"
