@@ -23,19 +23,19 @@ from .._image.spec import ImageSpec
 from .._lock import locked
 from . import parcels as parcels_of
 from . import preflight, stage
-from .actions import CREATE, RECREATE, REMOVE, Action, GroupActions, action_as_data, plan_groups
+from .actions import CREATE, RECREATE, REMOVE, Action, GroupActions, plan_groups
+from .answer import describe, finish, gpu_warnings, group_result
 from .bring_up import Place
 from .config import COOKIE, ContainerConfig, Group
-from .diff import as_ansible_diff
 from .elsewhere import Elsewhere
-from .execute import CHANGED, UNCHANGED, Emit, GroupResult, Run, is_due
+from .execute import UNCHANGED, Emit, Run
 from .order import Key
 from .owned import Owned, deployed_config, owned_by
 from .resolve import Image, Wanted, resolve
 from .takeover import leaving_containers
 
 if t.TYPE_CHECKING:
-    from .._boot.apply import Boot, Change
+    from .._boot.apply import Boot
 
 _LOCK_PATIENCE = 30.0
 
@@ -121,7 +121,7 @@ def _reconcile(
     missing_files = _missing_files(request, plans, wanted)
     raise_all(errors)
 
-    result = _describe(plans, leaving, elsewhere, selected, units)
+    result = describe(plans, leaving, elsewhere, selected, units)
     result["warnings"] += boot.warnings() if boot else []
     result["missing_images"] = missing_images
     result["missing_files"] = missing_files
@@ -143,8 +143,8 @@ def _reconcile(
     result["groups"], changed = _execute(request, place, plans, wanted, elsewhere, leaving, emit)
     settled, notes = settle(boot, units, {group.name for group in request.groups}, result["groups"], emit)
     result["changed"] = changed or settled
-    result["warnings"] += [*notes, *_gpu_warnings(result["groups"])]
-    return _finish(result)
+    result["warnings"] += [*notes, *gpu_warnings(result["groups"])]
+    return finish(result)
 
 
 def _key(request: Request) -> bytes:
@@ -245,46 +245,6 @@ def _leaving(request: Request, owned: Owned, elsewhere: t.Sequence[Elsewhere]) -
     ]
 
 
-def _describe(
-    plans: t.Sequence[GroupActions],
-    leaving: t.Sequence[Action],
-    elsewhere: t.Sequence[Elsewhere],
-    selected: t.Sequence[Group],
-    units: t.Sequence[Change],
-) -> dict[str, t.Any]:
-    """What would be done, as data: the result of check mode and the head of every other."""
-    changing = [action for plan in plans for action in plan.changing]
-    moving = {group.name: other.engine.name for group in selected for other in elsewhere if other.moves(group.name)}
-    booting = {change.group for change in units}
-    would = {plan.group.name for plan in plans if plan.changed} | set(moving) | booting
-    return {
-        "changed": bool(changing or leaving or would),
-        "due": [plan.group.name for plan in plans if is_due(plan) or plan.group.name in {*moving, *booting}],
-        "leaving": sorted({action.group for action in leaving} | booting - {group.name for group in selected}),
-        "actions": [action_as_data(action) for action in (*changing, *leaving)],
-        "networks": [network.name for plan in plans for network in (*plan.networks, *plan.changed_networks)],
-        "volumes": [volume.name for plan in plans for volume in plan.volumes],
-        "moving": moving,
-        "warnings": [text for plan in plans for text in plan.warnings],
-        "left_behind": {other.engine.name: other.volumes() for other in elsewhere if other.volumes()},
-        "groups": {
-            plan.group.name: {"status": "would change" if plan.group.name in would else UNCHANGED} for plan in plans
-        },
-        "boot_units": {
-            # The script is every group's.
-            "written": list(dict.fromkeys(change.path for change in units if change.after is not None)),
-            "removed": [change.path for change in units if change.after is None],
-        },
-        "diff": [
-            as_ansible_diff(f"{action.group}/{action.service} ({action.kind})", action.changes)
-            if action.changes
-            else {"prepared": f"{action}\n"}
-            for action in (*changing, *leaving)
-        ]
-        + [change.as_ansible_diff() for change in units if not change.script],
-    }
-
-
 def _stage(
     request: Request, engine: Engine, missing_files: list[str], wanted: dict[Key, Wanted]
 ) -> dict[str, bytes] | None:
@@ -320,29 +280,7 @@ def _execute(
     changed = bool(leaving) or any(result.status != UNCHANGED for result in results.values())
     if changed:
         _tidy(request, [place.engine, *(other.engine for other in elsewhere)])
-    return {name: _group_result(result) for name, result in results.items()}, changed
-
-
-def _group_result(result: GroupResult) -> dict[str, t.Any]:
-    data: dict[str, t.Any] = {"status": result.status, "services": result.services}
-    if result.error:
-        data["error"] = result.error
-    if result.rolled_back:
-        data["rolled_back"] = result.rolled_back
-    if result.gpu:
-        data["gpu"] = {service: seen.as_data() for service, seen in sorted(result.gpu.items())}
-    return data
-
-
-def _gpu_warnings(groups: dict[str, t.Any]) -> list[str]:
-    """What was found about GPUs inside containers and failed nothing."""
-    return [
-        f"{group}/{service}: {found['message']}. {found['mend']}"
-        for group, entry in groups.items()
-        for service, seen in entry.get("gpu", {}).items()
-        for found in seen["findings"]
-        if found["level"] == "warning"
-    ]
+    return {name: group_result(result) for name, result in results.items()}, changed
 
 
 def _tidy(request: Request, engines: t.Sequence[Engine]) -> None:
@@ -361,25 +299,6 @@ def _tidy(request: Request, engines: t.Sequence[Engine]) -> None:
             if config is not None:
                 secrets_in_use.append(config)
     stage.remove_unused_secrets(request.state_dir, request.host, secrets_in_use)
-
-
-def _finish(result: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The result as it is, or, when groups failed, what a user needs to read about them."""
-    failed = {name: entry for name, entry in result["groups"].items() if entry["status"] not in (UNCHANGED, CHANGED)}
-    if not failed:
-        return result
-    texts = []
-    for name, entry in failed.items():
-        texts.append(f"{name}: {entry['status']}: {entry.pop('error', '')}")
-        if entry.get("rolled_back"):
-            texts.append(f"  {entry['rolled_back']}")
-    return {
-        "failed": True,
-        "msg": "\n".join(texts),
-        "changed": result["changed"],
-        "groups": result["groups"],
-        "warnings": result["warnings"],
-    }
 
 
 @contextlib.contextmanager
