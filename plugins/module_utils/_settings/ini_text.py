@@ -24,7 +24,7 @@ Path = tuple[str, ...]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
 _SECTION = re.compile(r"[ \t]*\[([A-Za-z][A-Za-z0-9]*)\][ \t]*(?=[\r\n#]|\Z)")
-_BRACKET = re.compile(r"[ \t]*\[")
+_BRACKET = re.compile(r"[ \t]*\[[A-Za-z]")  # without a letter the line is skipped, and the section goes on
 _KEY = re.compile(r"[ \t]*([A-Za-z][A-Za-z0-9]*)([ \t]*=[ \t]*)")
 _ESCAPES = {"\\": "\\", '"': '"', "b": "\b", "n": "\n", "t": "\t", "\n": ""}
 _ESCAPED = {"\\": "\\\\", '"': '\\"', "\b": "\\b", "\n": "\\n", "\t": "\\t"}
@@ -164,6 +164,8 @@ def _value(text: str, offset: int) -> tuple[str | None, int]:
             quoted = not quoted
         elif sign == "\\":
             offset += 1
+            # WSL opens .wslconfig as text («rt,ccs=UTF-8», WslCoreConfig.cpp), where Windows makes one sign of both.
+            offset += text.startswith("\r\n", offset)
             following = text[offset : offset + 1]
             if following not in _ESCAPES:
                 return None, offset
