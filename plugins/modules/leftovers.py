@@ -76,7 +76,8 @@ directories:
   returned: success
 in_use:
   description:
-    - Containers of ours that still exist, of whatever inventory host, and engines that are installed and do not answer.
+    - Containers of ours that still exist and units that start groups at boot, of whatever inventory host, and engines that
+      are installed and do not answer.
     - While there are any, directories stay.
   type: list
   elements: str
@@ -91,6 +92,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.systemd import systemd_here
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_url import Tls, is_elsewhere
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import is_installed, open_engine
@@ -116,6 +118,10 @@ def look(module: AnsibleModule) -> dict:
         result["in_use"] += leftovers.ours_still_there(observed)
         if remove:
             leftovers.remove(engine, result["volumes"][engine.name], result["images"][engine.name])
+    units = systemd_here()
+    if not elsewhere and units.has_groups():
+        # What they run at boot lies in one of the directories.
+        result["in_use"].append(f"units of groups in {units.units}: run teardown.yml")
     result["directories"] = {path: leftovers.size(path) for path in wanted["directories"] if os.path.isdir(path)}
     if remove and not result["in_use"]:
         leftovers.remove_directories(wanted["directories"])

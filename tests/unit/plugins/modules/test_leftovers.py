@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._boot.systemd import Systemd
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Observed, ObservedContainer
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import labels
@@ -23,7 +24,17 @@ class Engine:
 
 
 @pytest.fixture
-def host(monkeypatch):
+def units(tmp_path, monkeypatch):
+    """Where units of groups would lie."""
+    folder = tmp_path / "units"
+    folder.mkdir()
+    there = Systemd(False, str(folder), "/none", "/none", lambda argv: (1, ""))
+    monkeypatch.setattr(leftovers, "systemd_here", lambda: there)
+    return folder
+
+
+@pytest.fixture
+def host(monkeypatch, units):
     """Engines by name that answer, those whose socket or program is there, and those with containers of ours on disk."""
 
     def make(answers=(), there=(), on_disk=()):
@@ -71,3 +82,14 @@ def test_of_a_host_of_which_only_the_engine_is_reached_no_directory_is_looked_at
     assert (result["elsewhere"], result["directories"], result["changed"]) == (True, {}, False) and tmp_path.exists()
     result = call(leftovers, **arguments)
     assert (result["elsewhere"], list(result["directories"])) == (False, [str(tmp_path)])
+
+
+def test_directories_stay_as_long_as_units_run_what_lies_in_them(host, units, tmp_path):
+    host([Engine("docker")])
+    (units / "gpu-fleet-pc-core.service").touch()
+    state = tmp_path / "state"
+    state.mkdir()
+    result = call(leftovers, host="pc", directories=[str(state)], state="absent")
+    assert result["in_use"] == [f"units of groups in {units}: run teardown.yml"] and state.exists()
+    (units / "gpu-fleet-pc-core.service").unlink()
+    assert call(leftovers, host="pc", directories=[str(state)], state="absent")["changed"] and not state.exists()
