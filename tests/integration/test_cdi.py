@@ -82,7 +82,7 @@ def write(tmp_path):
 
 def facts_of(adapter, kind: str) -> tuple[GpuHost, EngineFacts]:
     name = "podman" if kind == "podman" else "docker"
-    url = getattr(adapter, "_url", "")
+    url = getattr(adapter, "url", "")
     host = GpuHost.from_dict(gather(HostReader(), [name], url))
     assert host.engines[name].ready, host.engines[name].reason
     return host, host.engines[name]
@@ -171,7 +171,7 @@ def test_a_plan_without_a_spec_is_no_plan(adapter, kind, write):
 def test_a_stale_spec_is_said_and_not_used(adapter, kind, write):
     write("0.5.0", mounts=[{"hostPath": "/nowhere/driver.so", "containerPath": "/driver.so"}])
     name = "podman" if kind == "podman" else "docker"
-    gpu = gather(HostReader(), [name], getattr(adapter, "_url", ""))
+    gpu = gather(HostReader(), [name], getattr(adapter, "url", ""))
     assert NAME not in gpu["engines"][name]["cdi_devices"]
     assert gpu["cdi"] == {}
     if gpu["engines"][name]["cdi_dirs"]:

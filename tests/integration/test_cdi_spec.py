@@ -200,7 +200,7 @@ def test_docker_that_reads_specs_gives_the_device(docker_with, programs, has, na
     engine = docker_with(CDI)
     has(gpu("vulkan", node(RENDER[0], gid=GROUP)))
     made()
-    argv = ["docker", "--host", engine._url, "create", "--name", name, "--network=none"]
+    argv = ["docker", "--host", engine.url, "create", "--name", name, "--network=none"]
     argv += ["--device", "gpu-fleet.org/dri=all", IMAGE, *SLEEP]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     try:
@@ -217,4 +217,4 @@ def test_docker_that_reads_specs_gives_the_device(docker_with, programs, has, na
 
 
 def _docker(engine: t.Any, *words: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["docker", "--host", engine._url, *words], capture_output=True, text=True, check=False)
+    return subprocess.run(["docker", "--host", engine.url, *words], capture_output=True, text=True, check=False)

@@ -96,7 +96,7 @@ def test_podman_by_its_docker_api_drops_what_it_does_not_know(podman_service, po
 def test_docker_gives_or_refuses(docker_with, settings, request_name):
     engine = docker_with(settings)
     given = request_name == "cdi" and settings == CDI and numbers(engine.version) >= (25, 0)
-    assert asked(engine._url, request_name) == ("there" if given else "refused")
+    assert asked(engine.url, request_name) == ("there" if given else "refused")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_cdi_device_arrives_with_all_that_belongs_to_it(request, name, way):
         engine = DockerEngine(url)
     else:
         engine = request.getfixturevalue("docker_with")(CDI if way == "docker" else {})
-        url = engine._url
+        url = engine.url
     plan = access_to(engine.name, url)
     reads = way in READS and numbers(engine.version) >= READS[way]
     assert plan.gpu.mode == ("cdi" if reads else "explicit"), plan.gpu.reason

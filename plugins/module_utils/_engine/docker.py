@@ -42,6 +42,8 @@ class DockerEngine:
 
     def __init__(self, url: str = "", tls: Tls | None = None) -> None:
         """Connects. Raises EngineError naming the URL tried and what to do."""
+        self.url = url
+        """Where it was opened, as it was given."""
         connected = connect(url, tls)
         self._client, self._broken = connected.client, connected.error
         self.version = connected.said.get("Version", "")
