@@ -209,7 +209,7 @@ def binds(wanted: t.Iterable[Wanted]) -> list[FleetError]:
 def silent_links(groups: t.Sequence[Group], changing: bool) -> list[FleetError]:
     """Links to hosts outside this run must answer now; all are asked at once, each other group gives one error.
 
-    changing: this call brings the groups up, so what they need on other hosts is up already and must answer, too: a
+    changing: this call brings the groups up, so what they need on other hosts must be up already and answer, too: a
     network that was cut meanwhile is no reason to take down what still runs.
     """
     wishes = [
@@ -239,12 +239,15 @@ def _silence(host: str, other: str, found: list[tuple[Group, str, Link]], reason
     group, service, link = found[0]
     tried = ", ".join(f"{url} ({reason})" for url, reason in reasons.items())
     consumers = dict.fromkeys(f"{group.name}/{service}" for group, service, _link in found)
+    start = f"ansible-playbook deploy.yml -l {host} -e container_group={other}"
     return FleetError(
         f"the link to {link.to} on {host} does not answer; tried {tried}; needed by {', '.join(consumers)}",
         f"{group.config_files or group.name}: services.{service}.x-links.{link.variable}",
-        f"Start it: ansible-playbook deploy.yml -l {host} -e container_group={other}"
+        f"Start it: {start}"
         if link.outside
-        else f"It is up, so look at the network and firewalls between this host and {host}; then deploy again.",
+        # With container_group it may not be part of this run.
+        else f"If playbooks/status.yml shows it healthy, look at the network and firewalls between this host and {host}; "
+        f"else start it: {start}",
     )
 
 

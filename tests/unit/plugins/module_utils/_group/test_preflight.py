@@ -314,7 +314,8 @@ def test_what_is_needed_on_another_host_must_answer_when_groups_change():
     assert str(error) == (
         f"core: services.a.x-links.MEMORY_URL: the link to pc2-memory/orchestrator:7140 on pc2 does not answer; "
         f"tried {url} (Connection refused); needed by core/a. "
-        "It is up, so look at the network and firewalls between this host and pc2; then deploy again."
+        "If playbooks/status.yml shows it healthy, look at the network and firewalls between this host and pc2; "
+        "else start it: ansible-playbook deploy.yml -l pc2 -e container_group=pc2-memory"
     )
 
 
