@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
 import pytest
 import yaml
@@ -21,3 +22,12 @@ def test_defaults_are_documented(role: pathlib.Path) -> None:
     # One that is worked out from other variables may be said in words.
     documented = {name: option["default"] for name, option in options.items() if "default" in option}
     assert documented == {name: value for name, value in defaults.items() if name in documented}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+def test_a_boolean_may_come_as_text_from_the_command_line(role: pathlib.Path) -> None:
+    """`-e mesa_tools=false` is the text «false», which a bare condition refuses and `ternary` takes for true."""
+    options = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    tasks = "\n".join(path.read_text() for path in sorted((role / "tasks").iterdir()))
+    for name in (name for name, option in options.items() if option["type"] == "bool"):
+        assert not re.search(rf"(when:|-) {name}$|\b{name} \| ternary", tasks, re.MULTILINE), name
