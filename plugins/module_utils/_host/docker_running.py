@@ -59,6 +59,8 @@ def read_settings(path: str) -> dict[str, t.Any]:
         settings = json.loads(text) if text.strip() else {}
     except FileNotFoundError:
         return {}
+    except PermissionError:
+        raise _not_root(path) from None
     except ValueError as error:
         raise InputError(f"it is no JSON: {error}", path, "Mend it: Docker cannot start with it.") from None
     if not isinstance(settings, dict):
@@ -73,6 +75,8 @@ def loaded(found: Process, path: str, note: str = NOTE) -> dict[str, t.Any] | No
             noted = json.load(file)
         if noted["process"] == found.identity:
             return noted["settings"]
+    except PermissionError:
+        raise _not_root(note) from None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         pass
     try:
@@ -81,6 +85,10 @@ def loaded(found: Process, path: str, note: str = NOTE) -> dict[str, t.Any] | No
     except FileNotFoundError:
         return {}
     return read_settings(path)
+
+
+def _not_root(path: str) -> InputError:
+    return InputError("only root may read it", path, "Set ansible_become: true for this host.")
 
 
 def remember(found: Process, settings: dict[str, t.Any], note: str = NOTE) -> None:

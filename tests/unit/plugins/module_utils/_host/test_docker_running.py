@@ -79,3 +79,14 @@ def test_what_came_after_the_daemon(tmp_path: pathlib.Path) -> None:
     paths = [str(hook), str(tmp_path / "missing")]
     assert docker_running.late(Process(7, time.time() - 60, "7:1"), paths) == (str(hook),)
     assert docker_running.late(Process(7, time.time() + 60, "7:1"), paths) == ()
+
+
+def test_who_is_not_root_is_told_so(monkeypatch) -> None:
+    def refused(*_arguments, **_more):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(docker_running, "open", refused, raising=False)
+    with pytest.raises(InputError, match=r"/run/note: only root may read it\. Set ansible_become: true"):
+        docker_running.loaded(Process(7, time.time(), "7:100"), "/etc/docker/daemon.json", "/run/note")
+    with pytest.raises(InputError, match="daemon.json: only root"):
+        docker_running.read_settings("/etc/docker/daemon.json")
