@@ -17,6 +17,7 @@ from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose impo
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.errors import Errors
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.inventory import VARIABLES, misspelt
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.plan import make_plan
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._roles import role_variables
 
 display = Display()
 
@@ -66,5 +67,5 @@ def _plan(task_vars: Mapping[str, t.Any], facts_name: str, only: list[str]) -> d
     # A host that failed has left the play: what an earlier run may have kept of it is not trusted.
     reached = set(plain(task_vars["ansible_play_hosts"]))
     facts = {host: plain(hostvars[host].get(facts_name)) for host in inside if host in reached}
-    remarks = misspelt({str(name) for host in variables for name in hostvars[host]})
+    remarks = misspelt({str(name) for host in variables for name in hostvars[host]}, role_variables())
     return {"changed": False, **make_plan(variables, facts, load_group, inside, only, remarks)}

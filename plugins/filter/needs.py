@@ -9,10 +9,13 @@ import typing as t
 from collections.abc import Callable, Mapping
 
 from ansible.errors import AnsibleError
+from ansible.utils.display import Display
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import plain
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.inventory import misspelt
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._needs import READ, needs
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._roles import role_variables
 
 DOCUMENTATION = r"""
 name: needs
@@ -65,7 +68,11 @@ _value:
 
 def filter_needs(gpu: Mapping[str, t.Any] | None, variables: Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     # Only what is read is templated: another variable may need what is not there, such as a vault's password.
-    told = {name: plain(variables[name]) if name in READ else None for name in variables}
+    known = role_variables()
+    told = {name: plain(variables[name]) if name in READ else None for name in variables if name in {*READ, *known}}
+    for remark in misspelt([str(name) for name in variables], known):
+        # Once, however many hosts there are.
+        Display().warning(remark)
     try:
         return needs(plain(gpu), told)
     except FleetError as error:

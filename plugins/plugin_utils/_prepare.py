@@ -66,7 +66,9 @@ def prepare_lines(hosts: Mapping[str, Host], check: bool = False) -> list[str]:
     worked = sum(1 for host in hosts.values() if _wanted(host))
     counts = ", ".join(f"{sum(entry['level'] == level for entry in left)} {level}" for level in WRONG)
     verb = "would be changed or looked after" if check else "had something to do"
-    return [*lines, "", f"{len(hosts)} host{'' if len(hosts) == 1 else 's'}, {worked} {verb}; left: {counts}"]
+    failed = sum(1 for host in hosts.values() if host.failed)
+    fell = f", {failed} with a role that failed" if failed else ""
+    return [*lines, "", f"{len(hosts)} host{'' if len(hosts) == 1 else 's'}, {worked} {verb}{fell}; left: {counts}"]
 
 
 def _host_lines(name: str, host: Host, check: bool) -> list[str]:

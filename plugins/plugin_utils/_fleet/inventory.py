@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
+import re
 import typing as t
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -60,20 +62,26 @@ PLAYBOOK_VARIABLES = (
     "container_group",
     "container_remove_volumes",
     "container_verify_steps",
+    "prepare_skip",
 )
 """Further variables of this collection, read by playbooks and roles."""
 
-_PREFIXES = ("container_", "gpu_")
+_OTHERS = ("ansible_", "inventory_")
+"""What begins so is Ansible's."""
 
 
-def misspelt(names: Collection[str]) -> list[str]:
-    """Warnings for variables that look like one of ours and are none, such as ``container_gruops``."""
-    ours = [name for name in (*VARIABLES, *PLAYBOOK_VARIABLES) if name.startswith(_PREFIXES)]
+def misspelt(names: Collection[str], of_roles: Collection[str] = ()) -> list[str]:
+    """Warnings for variables that look like one of ours and are none, such as ``container_gruops``.
+
+    of_roles: the variables of the collection's roles.
+    """
+    ours = {name for name in (*VARIABLES, *PLAYBOOK_VARIABLES, *of_roles) if not name.startswith(_OTHERS)}
+    prefixes = tuple({f"{name.partition('_')[0]}_" for name in ours})
     found = []
-    for name in sorted(names):
-        near = difflib.get_close_matches(name, ours, n=1, cutoff=0.85)
-        if name.startswith(_PREFIXES) and name not in ours and near:
-            found.append(f"the variable {name} means nothing here. Did you mean {near[0]}?")
+    for name in sorted(set(names) - ours):
+        if name.startswith(prefixes):
+            near = difflib.get_close_matches(name, ours, n=1, cutoff=0.85)
+            found += [f"the variable {name} means nothing here. Did you mean {each}?" for each in near]
     return found
 
 
@@ -150,7 +158,7 @@ def _read_host(name: str, values: Mapping[str, t.Any], inside: bool) -> Host:
         gpu_stacks=reach.stacks,
         metal_service=reach.metal_service,
         machine=_machine(name, values, url),
-        link_address=_text(name, values, "container_link_address"),
+        link_address=_link_address(name, values),
         environment=_strings(name, values, "container_environment"),
         secrets=_strings(name, values, "container_secrets"),
         groups_dir=groups_dir,
@@ -162,6 +170,23 @@ def _read_host(name: str, values: Mapping[str, t.Any], inside: bool) -> Host:
         boot_wait=_boot_wait(name, values.get("container_boot_wait")),
         inside=inside,
     )
+
+
+_ALMOST_AN_ADDRESS = re.compile(r"\d+(\.[^.]*){3}|[0-9A-Fa-f]*:.*")
+"""No name of a host begins like an IPv4 address with its four parts, or has a colon."""
+
+
+def _link_address(name: str, values: Mapping[str, t.Any]) -> str:
+    """An IP address, or a name under which others reach the host (ports are then published on all addresses)."""
+    address = _text(name, values, "container_link_address")
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        if _ALMOST_AN_ADDRESS.fullmatch(address):
+            raise InputError(
+                f"{address!r} is not an IP address", f"{name}: container_link_address", "Write it like 192.168.1.10."
+            ) from None
+    return address
 
 
 def _machine(name: str, values: Mapping[str, t.Any], url: str) -> str:

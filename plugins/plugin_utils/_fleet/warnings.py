@@ -63,9 +63,13 @@ def port_warnings(ports: list[Published]) -> t.Iterator[str]:
             entry.port.address in ALL_ADDRESSES
             and entry.placement.services[entry.service].get("network_mode") != "host"
         ):
+            host = entry.placement.host
+            name = "" if entry.port.address else host.link_address
+            why = f": engines publish on addresses, and container_link_address is the name «{name}»" if name else ""
+            mend = "an IP address as container_link_address" if name else "container_link_address"
             yield (
-                f"{entry.where} is published on all addresses of {entry.placement.host.name}."
-                f" Write an address in front, or set container_link_address for {entry.placement.host.name}."
+                f"{entry.where} is published on all addresses of {host.name}{why}."
+                f" Write an address in front, or set {mend} for {host.name}."
             )
 
 

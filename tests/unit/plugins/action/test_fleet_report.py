@@ -74,7 +74,7 @@ def test_what_prepare_and_its_roles_registered():
         "pc2: it could not be asked (unreachable, or gpu_facts failed)",
         "win: its engine is elsewhere (ssh://win), and nothing is done here",
         "",
-        "3 hosts, 1 had something to do; left: 0 error, 0 warning",
+        "3 hosts, 1 had something to do, 1 with a role that failed; left: 0 error, 0 warning",
     ]
 
 

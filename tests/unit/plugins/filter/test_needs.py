@@ -43,3 +43,11 @@ def test_only_what_is_read_is_templated() -> None:
 def test_a_mistake_is_an_error_of_ansible() -> None:
     with pytest.raises(AnsibleError, match=r"prepare_skip: unknown role 'wls'. Did you mean «wsl»\?"):
         needs(GPU, HostVariables(prepare_skip=["wls"]))
+
+
+def test_a_misspelt_variable_of_a_role_is_said_and_asks_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("ansible.utils.display.Display.warning", lambda self, text: said.append(text))
+    variables = HostVariables(container_engine="docker", mesa_pakages=["x"])
+    assert [need["role"] for need in needs(GPU, variables)] == ["docker"]
+    assert said == ["the variable mesa_pakages means nothing here. Did you mean mesa_packages?"]

@@ -109,3 +109,26 @@ def test_a_variable_that_looks_like_one_of_ours():
         "the variable container_gruops means nothing here. Did you mean container_groups?",
         "the variable gpu_reserv means nothing here. Did you mean gpu_reserve?",
     ]
+
+
+def test_variables_of_roles_are_known_by_name() -> None:
+    names = ["podman_setings", "podman_settings", "prepare_skp", "podmanish", "my_podman_setings"]
+    assert misspelt(names, {"podman_settings"}) == [
+        "the variable podman_setings means nothing here. Did you mean podman_settings?",
+        "the variable prepare_skp means nothing here. Did you mean prepare_skip?",
+    ]
+
+
+@pytest.mark.parametrize("address", ["192.168.1.10", "fd00::1", "nas", "nas.home", "10gbit", ""])
+def test_what_a_link_address_may_be(address: str) -> None:
+    (host,) = read(nas={**GROUPS, "container_link_address": address})
+    assert host.link_address == address
+
+
+@pytest.mark.parametrize("address", ["192.168.1.1O", "192.168.1.256", "192.168.1.", "fd00::g", ":1"])
+def test_an_address_with_a_slip_is_no_name_of_a_host(address: str) -> None:
+    errors = Errors()
+    read_hosts({"nas": {**GROUPS, "container_link_address": address}}, ["nas"], errors)
+    assert [str(error) for error in errors] == [
+        f"nas: container_link_address: {address!r} is not an IP address. Write it like 192.168.1.10."
+    ]
