@@ -96,7 +96,7 @@ def _reaches(start: Node, goal: Node, behind: Mapping[Node, set[Node]]) -> bool:
 def awaits_in_words(awaits: Sequence[Await], circles: Sequence[str], wait: float) -> list[str]:
     """Lines for the plan's text."""
     lines = []
-    if awaits:
+    if awaits and wait:
         names = ", ".join(f"{each.to} on {each.host}" for each in awaits)
         lines.append(f"at boot it waits, at most {wait:g} s, for {names}")
     if circles:

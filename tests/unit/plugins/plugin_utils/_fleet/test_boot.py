@@ -123,6 +123,7 @@ def test_who_waits_for_whom_never_goes_in_a_circle(linked, needed):
 
 def test_what_the_plan_says():
     assert awaits_in_words((), (), 300.0) == []
+    assert awaits_in_words((Await("tcp://10.0.0.2:80", "far/web:80", "far"),), (), 0.0) == []
     assert awaits_in_words((Await("tcp://10.0.0.2:80", "far/web:80", "far"),), ("one/web:80 on a",), 90.0) == [
         "at boot it waits, at most 90 s, for far/web:80 on far",
         "at boot it does not wait for one/web:80 on a, which waits for it",
