@@ -36,7 +36,7 @@ def test_parts_of_a_url(url, address):
     ],
 )
 def test_urls_that_are_refused(url):
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError):
         ssh.parse(url)
 
 
