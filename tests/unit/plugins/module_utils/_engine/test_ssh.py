@@ -85,7 +85,7 @@ SAID = [
     ("permission denied while trying to connect to the docker API at unix:///var/run/docker.sock", "may not use Docker", "group docker"),
     ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock.", "Docker does not run there", "Docker Desktop"),
     ("error during connect: open //./pipe/dockerDesktopLinuxEngine: The system cannot find the file specified.", "Docker does not run there", "session"),
-    ("failed to open the raw stream connection: dial unix /run/nowhere.sock: connect: no such file or directory", "Docker does not run there", "Docker Desktop"),
+    ("failed to open the raw stream connection: dial unix /run/nowhere.sock: connect: …", "Docker does not run there", "Docker Desktop"),
     ("docker: 'system dial-stdio' is not a docker command.", "too old", "18.09"),
     ("something nobody has seen", "", "ssh me@winbox docker version"),
 ]  # fmt: skip
