@@ -23,23 +23,4 @@ options:
         is one. E(DOCKER_HOST) is not consulted. Only C(docker) uses it.
     type: str
     default: ""
-  engine_tls:
-    description:
-      - For V(tcp://) in O(engine_url), how the engine is told from an impostor, and we from a stranger.
-      - Paths are of the machine that the module runs on, which is the control node when the engine is elsewhere.
-    type: dict
-    suboptions:
-      ca:
-        description: Certificate of the authority that signed the engine's. Without it, those that the system trusts.
-        type: path
-      cert:
-        description: Our certificate, signed by an authority that the engine trusts.
-        type: path
-      key:
-        description: The key of O(engine_tls.cert).
-        type: path
-      verify:
-        description: Whether the engine's certificate is checked.
-        type: bool
-        default: true
 """

@@ -112,6 +112,7 @@ options:
 extends_documentation_fragment:
   - gpu_fleet.containers.attributes
   - gpu_fleet.containers.engine
+  - gpu_fleet.containers.engine_tls
 attributes:
   check_mode:
     support: full
@@ -290,7 +291,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.reconc
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.teardown import tear_down
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._host.directories import own_directory
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import from_dict as image_from_dict
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE, ENGINE_TLS
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.engines import other_engines
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.events import Events
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
@@ -316,6 +317,7 @@ _ARGUMENTS = {
     "files_archive": {"type": "path"},
     "events": {"type": "path"},
     **ENGINE,
+    **ENGINE_TLS,
 }
 
 

@@ -110,6 +110,7 @@ extends_documentation_fragment:
   - gpu_fleet.containers.attributes
   - gpu_fleet.containers.attributes.read_only
   - gpu_fleet.containers.engine
+  - gpu_fleet.containers.engine_tls
 attributes:
   platform:
     support: full
@@ -246,7 +247,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.owned 
     owned_by,
 )
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.teardown import summary
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE, ENGINE_TLS
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.engines import other_engines
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
@@ -283,6 +284,7 @@ _ARGUMENTS = {
         },
     },
     **ENGINE,
+    **ENGINE_TLS,
 }
 
 

@@ -21,6 +21,7 @@ description:
     GPU, no process that asked can end before the kernel lets go; give the task a C(timeout), as C(deploy.yml) does.
 extends_documentation_fragment:
   - gpu_fleet.containers.attributes
+  - gpu_fleet.containers.engine_tls
   - gpu_fleet.containers.attributes.read_only
 attributes:
   platform:
@@ -43,25 +44,6 @@ options:
         module runs on is looked at. That takes the Docker SDK for Python.
     type: str
     default: ""
-  engine_tls:
-    description:
-      - For V(tcp://…) in O(engine_url), how the engine is told from an impostor, and we from a stranger.
-      - Paths are of the machine that the module runs on.
-    type: dict
-    suboptions:
-      ca:
-        description: Certificate of the authority that signed the engine's. Without it, those that the system trusts.
-        type: path
-      cert:
-        description: Our certificate, signed by an authority that the engine trusts.
-        type: path
-      key:
-        description: The key of O(engine_tls.cert).
-        type: path
-      verify:
-        description: Whether the engine's certificate is checked.
-        type: bool
-        default: true
   thorough:
     description:
       - Also start tools that would only confirm what files, libraries and sockets tell already, such as C(nvidia-smi),
@@ -284,14 +266,14 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._access.facts
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_url import Tls, is_elsewhere
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError, InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._gpu.probe import HostReader
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE_TLS
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.regular import refuse_other_than_file
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 ARGUMENTS = {
     "engines": {"type": "list", "elements": "str", "choices": ["docker", "podman"], "default": ["docker", "podman"]},
     "engine_url": {"type": "str", "default": ""},
-    "engine_tls": ENGINE["engine_tls"],
+    **ENGINE_TLS,
     "thorough": {"type": "bool", "default": False},
     "record": {"type": "path"},
     "replay": {"type": "path"},

@@ -134,6 +134,7 @@ options:
 extends_documentation_fragment:
   - gpu_fleet.containers.attributes
   - gpu_fleet.containers.engine
+  - gpu_fleet.containers.engine_tls
 attributes:
   check_mode:
     support: full
@@ -232,7 +233,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors impor
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._host.directories import own_directory
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.make import Done, Stager, plan_images
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import from_dict
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE, ENGINE_TLS
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.events import Events
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
@@ -249,6 +250,7 @@ BOOTSTRAP = {
 
 ARGUMENTS = {
     **ENGINE,
+    **ENGINE_TLS,
     "name": {"type": "str"},
     "context": {"type": "path"},
     "containerfile": {"type": "str", "default": ""},

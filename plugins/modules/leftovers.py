@@ -42,6 +42,7 @@ options:
 extends_documentation_fragment:
   - gpu_fleet.containers.attributes
   - gpu_fleet.containers.engine
+  - gpu_fleet.containers.engine_tls
 attributes:
   check_mode:
     support: full
@@ -99,7 +100,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import leftovers
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._host.directories import own_directory
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE, ENGINE_TLS
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 
@@ -153,6 +154,7 @@ def main() -> None:
             "directories": {"type": "list", "elements": "path", "default": []},
             "state": {"type": "str", "choices": ["listed", "absent"], "default": "listed"},
             **ENGINE,
+            **ENGINE_TLS,
         },
         supports_check_mode=True,
     )

@@ -70,7 +70,7 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import podman_boot, podman_user
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import own_file, podman_boot, podman_user
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 DIRECTORIES = ("/etc/systemd", "/usr/lib/systemd", "/lib/systemd")
@@ -85,13 +85,13 @@ def ensure(module: AnsibleModule) -> dict:
     directory = os.path.join(who.config_dir, "systemd/user") if who else "/etc/systemd/system"
     path = os.path.join(directory, podman_boot.DROP_IN)
     # One of an older Podman's time goes.
-    wanted, found = (text if present else ""), _read(path)
+    wanted, found = (text if present else ""), own_file.read(path)
     switch = _enabled(who) is not present
     if not module.check_mode:
         if who and (switch or wanted != found):
             podman_user.wait_for_manager(who)
         if wanted != found:
-            _write(module, path, wanted, who)
+            own_file.write(module, path, wanted, who)
             podman_user.run(_systemctl(who, "daemon-reload"))
         if switch:
             podman_user.run(_systemctl(who, "enable" if present else "disable", podman_boot.UNIT))
@@ -106,7 +106,7 @@ def ensure(module: AnsibleModule) -> dict:
 def _packaged(kind: str) -> str:
     """The unit's text; empty where Podman is not installed yet."""
     for directory in DIRECTORIES:
-        text = _read(os.path.join(directory, kind, podman_boot.UNIT))
+        text = own_file.read(os.path.join(directory, kind, podman_boot.UNIT))
         if text:
             return text
     return ""
@@ -123,28 +123,6 @@ def _enabled(who: podman_user.User | None) -> bool:
         _systemctl(who, "is-enabled", podman_boot.UNIT), capture_output=True, text=True, check=False, cwd="/"
     )
     return result.stdout.strip() == "enabled"
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-
-
-def _write(module: AnsibleModule, path: str, text: str, who: podman_user.User | None) -> None:
-    if not text:
-        os.remove(path)
-        return
-    podman_user.make_directories(os.path.dirname(path), who)
-    temporary = os.path.join(module.tmpdir, "drop-in.conf")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-    module.atomic_move(temporary, path)
-    module.set_mode_if_different(path, "0644", False)
-    if who:
-        os.chown(path, who.uid, who.gid)
 
 
 def main() -> None:

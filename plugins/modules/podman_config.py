@@ -90,7 +90,7 @@ from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import podman_config, podman_user
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import own_file, podman_config, podman_user
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.regular import refuse_other_than_file
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
@@ -104,9 +104,9 @@ def configure(module: AnsibleModule) -> dict:
     settings = podman_config.settings_for(host)
     wanted = podman_config.render(settings) if module.params["state"] == "present" else ""
     refuse_other_than_file(path)
-    found = _read(path)
+    found = own_file.read(path)
     if wanted != found and not module.check_mode:
-        _write(module, path, wanted, who)
+        own_file.write(module, path, wanted, who)
     return {
         "changed": wanted != found,
         "path": path,
@@ -114,28 +114,6 @@ def configure(module: AnsibleModule) -> dict:
         "settings": [setting._asdict() for setting in settings],
         "diff": {"before_header": path, "after_header": path, "before": found, "after": wanted},
     }
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-
-
-def _write(module: AnsibleModule, path: str, text: str, who: podman_user.User | None) -> None:
-    if not text:
-        os.remove(path)
-        return
-    podman_user.make_directories(os.path.dirname(path), who)
-    temporary = os.path.join(module.tmpdir, "containers.conf")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-    module.atomic_move(temporary, path)
-    module.set_mode_if_different(path, "0644", False)
-    if who:
-        os.chown(path, who.uid, who.gid)
 
 
 def main() -> None:

@@ -8,6 +8,10 @@ from __future__ import annotations
 ENGINE = {
     "engine": {"type": "str", "choices": ["podman", "docker"], "default": "podman"},
     "engine_url": {"type": "str", "default": ""},
+}
+"""Mirrors the fragment `gpu_fleet.containers.engine`."""
+
+ENGINE_TLS = {
     "engine_tls": {
         "type": "dict",
         "options": {
@@ -18,4 +22,4 @@ ENGINE = {
         },
     },
 }
-"""Mirrors the fragment `gpu_fleet.containers.engine`."""
+"""Mirrors the fragment `gpu_fleet.containers.engine_tls`."""

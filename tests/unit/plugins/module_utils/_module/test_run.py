@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from ansible_collections.gpu_fleet.containers.plugins.doc_fragments.engine import ModuleDocFragment
+from ansible_collections.gpu_fleet.containers.plugins.doc_fragments import engine, engine_tls
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetErrors, InputError
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE, ENGINE_TLS
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 
@@ -63,7 +63,8 @@ def test_a_bug_keeps_its_traceback():
         run_module(Module(), lambda _module: 1 / 0)
 
 
-def test_the_fragment_mirrors_the_arguments():
+@pytest.mark.parametrize(("fragment", "arguments"), [(engine, ENGINE), (engine_tls, ENGINE_TLS)])
+def test_a_fragment_mirrors_its_arguments(fragment, arguments):
     def plain(options, names):
         return {
             name: {key: plain(value, ("options",)) if key in names else value for key, value in option.items()
@@ -71,5 +72,5 @@ def test_the_fragment_mirrors_the_arguments():
             for name, option in options.items()
         }  # fmt: skip
 
-    documented = yaml.safe_load(ModuleDocFragment.DOCUMENTATION.replace("suboptions", "options"))["options"]
-    assert plain(documented, ("options",)) == plain(ENGINE, ("options",))
+    documented = yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION.replace("suboptions", "options"))["options"]
+    assert plain(documented, ("options",)) == plain(arguments, ("options",))
