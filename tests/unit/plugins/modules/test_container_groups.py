@@ -16,7 +16,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config
     to_dict,
 )
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module import engines as engines_module
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE, ENGINE_TLS
 from ansible_collections.gpu_fleet.containers.plugins.modules import container_groups
 
 from ..module_utils._group.examples import group, service
@@ -165,7 +165,7 @@ def test_secrets_stand_in_no_answer(run, engines):
 def test_every_option_is_documented_with_its_type_and_default():
     documented = yaml.safe_load(container_groups.DOCUMENTATION)["options"]
     for name, argument in container_groups._ARGUMENTS.items():
-        if name in ENGINE:
+        if name in {**ENGINE, **ENGINE_TLS}:
             continue
         assert documented[name]["type"] == argument["type"], name
         assert documented[name].get("default") == argument.get("default"), name
