@@ -91,6 +91,10 @@ gpu:
       description: V(linux), V(wsl2), V(wsl1), V(macos), V(raspberry-pi), V(jetson) or V(container).
       type: str
       sample: wsl2
+    architecture:
+      description: What images must be made for here, in OCI's words; empty where nobody said.
+      type: str
+      sample: amd64
     stack:
       description: The best ready stack, or V(cpu).
       type: str

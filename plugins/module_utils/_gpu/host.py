@@ -15,7 +15,7 @@ import dataclasses
 from .._units import human
 from . import view
 from .findings import Finding, finding
-from .model import Display, EngineFacts, GpuDevice, GpuHost, Stack
+from .model import Display, EngineFacts, GpuDevice, GpuHost, Stack, oci_architecture
 from .platform import detect as detect_platform
 from .probe import Reader
 from .view import Detected, HostView
@@ -160,7 +160,15 @@ def describe(reader: Reader, engines: dict[str, EngineFacts] | None = None) -> G
         findings = [found for found in findings if found.code != "wsl-no-nvidia"]
     npus = tuple(npu for entry in detected for npu in entry.npus)
     displays, found_there = _displays(looked)
-    return GpuHost(platform, rank(stacks), engines or {}, _once([*findings, *found_there]), npus, displays)
+    return GpuHost(
+        platform,
+        rank(stacks),
+        engines or {},
+        _once([*findings, *found_there]),
+        npus,
+        displays,
+        architecture=oci_architecture(reader.machine()),
+    )
 
 
 def _displays(looked: HostView) -> tuple[tuple[Display, ...], tuple[Finding, ...]]:

@@ -139,6 +139,8 @@ class GpuHost:
     cdi: dict[str, t.Any] = field(default_factory=dict)
     """What CDI specs of this host say, for engines that cannot read them (`_access/expand.py`):
     kind → ``{"edits": edits for every device, "devices": {name: edits}}``."""
+    architecture: str = ""
+    """What images must be made for here, in OCI's words (``amd64``); empty where nobody said."""
     reported: str = ""
     """URL of the engine from whose words alone all this is known (`_gpu/reported.py`); empty: the host was looked at."""
     metal_service: dict[str, str] = field(default_factory=dict)
@@ -159,6 +161,7 @@ class GpuHost:
         """The form that `gpu_facts` returns (its `access` is added by the module)."""
         return {
             "platform": self.platform,
+            "architecture": self.architecture,
             "stack": self.best,
             "stacks": [plain(stack) for stack in self.stacks],
             "devices": [plain(device) for device in self.devices],
@@ -175,6 +178,7 @@ class GpuHost:
         """The host that `to_dict` described. Unknown keys are ignored: facts may come from a newer release."""
         return cls(
             platform=data.get("platform", "linux"),
+            architecture=data.get("architecture", ""),
             stacks=tuple(_make(Stack, entry) for entry in data.get("stacks", ())),
             engines={
                 name: _make(EngineFacts, {"name": name, **entry}) for name, entry in data.get("engines", {}).items()
@@ -185,6 +189,23 @@ class GpuHost:
             cdi=dict(data.get("cdi") or {}),
             reported=data.get("reported", ""),
         )
+
+
+# OCI's names (GOARCH) by the kernel's: opencontainers/image-spec, «image index», and Go's list of ports.
+_OCI_ARCHITECTURES = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "armv6l": "arm",
+    "armv7l": "arm",
+    "i386": "386",
+    "i686": "386",
+    "loongarch64": "loong64",
+}
+
+
+def oci_architecture(machine: str) -> str:
+    """``amd64`` for ``x86_64`` (`uname -m`, and `Architecture` of `docker info`)."""
+    return _OCI_ARCHITECTURES.get(machine, machine)
 
 
 _NESTED: dict[str, type] = {"devices": GpuDevice, "nodes": DeviceNode, "mig": MigDevice}

@@ -16,7 +16,7 @@ from .._cdi.kinds import KINDS
 from .engines import docker_facts
 from .findings import Finding, finding
 from .host import rank
-from .model import DeviceNode, EngineFacts, GpuDevice, GpuHost, Stack
+from .model import DeviceNode, EngineFacts, GpuDevice, GpuHost, Stack, oci_architecture
 
 INFO = "docker info"
 
@@ -46,7 +46,9 @@ def describe(info: dict[str, t.Any], url: str) -> GpuHost:
     platform = _platform(info, engine)
     stacks, findings = _stacks(info, engine, platform)
     known = rank([*stacks, Stack("cpu", True, "always there")])
-    return GpuHost(platform, known, {"docker": engine, "podman": _not_asked(url)}, tuple(findings), reported=url)
+    engines = {"docker": engine, "podman": _not_asked(url)}
+    architecture = oci_architecture(_text(info.get("Architecture")))
+    return GpuHost(platform, known, engines, tuple(findings), architecture=architecture, reported=url)
 
 
 def declared(host: GpuHost, names: t.Sequence[str]) -> GpuHost:

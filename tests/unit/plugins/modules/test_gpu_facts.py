@@ -119,6 +119,7 @@ def test_documentation_and_arguments_agree():
     assert yaml.safe_load(gpu_facts.EXAMPLES)
     assert set(yaml.safe_load(gpu_facts.RETURN)["gpu"]["contains"]) == {
         "platform",
+        "architecture",
         "stack",
         "stacks",
         "devices",
