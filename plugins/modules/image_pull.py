@@ -1,0 +1,169 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fetches offered images to one engine; a thin shell around `_image/fetch.py`."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_pull
+short_description: Fetch the images that another host offers
+version_added: 0.1.0
+author:
+  - The gpu_fleet.containers developers (@gpu-fleet)
+description:
+  - Gets images that M(gpu_fleet.containers.image_offer) offers onto this host's engine, whichever engine they come from.
+  - Only layers that this engine lacks are fetched, by digest and each once. They are told by what is in them, not by how they
+    were compressed, so a layer that came another way is not fetched again.
+  - What was fetched is kept in O(cache_dir) until the image is there, so a transfer that was interrupted, also in the middle
+    of a layer, goes on where it was.
+  - An image gets its tag when all of it is there, and not before.
+options:
+  offer:
+    description:
+      - RV(gpu_fleet.containers.image_offer#module:offer).
+    type: dict
+    required: true
+    suboptions:
+      address:
+        description: Where the registry answers.
+        type: str
+        default: ""
+      ca:
+        description: Certificate to trust, as PEM text. Empty means those that the system trusts.
+        type: str
+        default: ""
+      username:
+        description: Goes with O(password). Empty where the registry asks nobody.
+        type: str
+        default: ""
+      images:
+        description: C(repository), C(digest) and C(size) by reference.
+        type: dict
+        required: true
+  images:
+    description:
+      - Which of O(offer.images) this host wants. Without it, all of them.
+    type: list
+    elements: str
+  password:
+    description:
+      - The password that M(gpu_fleet.containers.image_offer) was called with.
+    type: str
+  cache_dir:
+    description:
+      - Layers are kept in its folder C(blobs) while they are fetched.
+      - For the default, a user other than root who cannot write there gets C($XDG_CACHE_HOME/gpu-fleet) or
+        C(~/.cache/gpu-fleet).
+    type: path
+    default: /var/cache/gpu-fleet
+  events:
+    description:
+      - File to which progress is appended while it works, one JSON object on a line.
+    type: path
+extends_documentation_fragment:
+  - gpu_fleet.containers.attributes
+  - gpu_fleet.containers.engine
+  - gpu_fleet.containers.engine_tls
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Asks the engine and not the registry. An engine that is not installed yet counts as empty.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+    details: An image that is there is not asked for.
+  platform:
+    support: full
+    platforms: linux
+seealso:
+  - module: gpu_fleet.containers.image_offer
+"""
+
+EXAMPLES = r"""
+- name: Get what the build host offers
+  gpu_fleet.containers.image_pull:
+    engine: docker
+    offer: "{{ hostvars['mainpc'].offered.offer }}"
+    password: "{{ transfer_password }}"
+"""
+
+RETURN = r"""
+images:
+  description: What was done for each image, or would be done in check mode.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    reference:
+      description: Its tag on this engine.
+      type: str
+    action:
+      description: C(present) or C(pulled).
+      type: str
+    reason:
+      description: Why.
+      type: str
+    received_bytes:
+      description: Bytes of layers, manifests and configurations that came over the network for it.
+      type: int
+    seconds:
+      description: How long it took.
+      type: float
+  sample:
+    - reference: localhost/ai-system/agent:0f3c5d1e9a77
+      action: pulled
+      reason: "1 of 5 layers was not here"
+      received_bytes: 5001826
+      seconds: 1.5
+received_bytes:
+  description: The sum.
+  type: int
+  returned: success
+  sample: 5001826
+summary:
+  description: The same in one line for each image that was not there.
+  type: list
+  elements: str
+  returned: success
+  sample: ["pulled localhost/ai-system/agent:0f3c5d1e9a77: 1 of 5 layers was not here (5.0 MB)"]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE, ENGINE_TLS
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
+
+OFFER = {
+    "address": {"type": "str", "default": ""},
+    "ca": {"type": "str", "default": ""},
+    "username": {"type": "str", "default": ""},
+    "images": {"type": "dict", "required": True},
+}
+
+ARGUMENTS = {
+    **ENGINE,
+    **ENGINE_TLS,
+    "offer": {"type": "dict", "required": True, "options": OFFER},
+    "images": {"type": "list", "elements": "str"},
+    "password": {"type": "str", "no_log": True},
+    "cache_dir": {"type": "path", "default": "/var/cache/gpu-fleet"},
+    "events": {"type": "path"},
+}
+
+
+def pull(module: AnsibleModule) -> dict:
+    raise InputError("images cannot be pulled by this version yet")
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run_module(module, pull)
+
+
+if __name__ == "__main__":
+    main()
