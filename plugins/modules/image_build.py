@@ -36,6 +36,12 @@ options:
       - The Containerfile, relative to O(context). Empty means C(Dockerfile), or C(Containerfile) where there is none.
     type: str
     default: ""
+  template:
+    description:
+      - Name of a Containerfile of this collection to build from, instead of O(containerfile); V(cpu), V(cuda), V(hybrid),
+        V(rocm), V(vulkan) or V(wsl2-cuda). Its arguments stand at its top, in C(plugins/plugin_utils/_images/templates).
+    type: str
+    default: ""
   arguments:
     description:
       - Build arguments.
@@ -75,8 +81,8 @@ options:
     default: cpu
   stacks:
     description:
-      - What differs in the build for a GPU stack, by the stack's name. Each may have C(args), C(target), C(context) and
-        C(dockerfile).
+      - What differs in the build for a GPU stack, by the stack's name. Each may have C(args), C(target), C(context), and
+        C(dockerfile) or C(template).
     type: dict
     default: {}
   bootstrap:
@@ -254,6 +260,7 @@ ARGUMENTS = {
     "name": {"type": "str"},
     "context": {"type": "path"},
     "containerfile": {"type": "str", "default": ""},
+    "template": {"type": "str", "default": ""},
     "arguments": {"type": "dict", "default": {}},
     "target": {"type": "str", "default": ""},
     "platform": {"type": "str", "default": ""},

@@ -58,6 +58,8 @@ class ImageSpec:
     bases: tuple[str, ...] = ()
     """References in FROM, arguments filled in; without stages and scratch."""
     bootstrap: Bootstrap | None = None
+    secrets: dict[str, str] = field(default_factory=dict)
+    """What the build may read as ``/run/secrets/<id>``: id → source key of the plan. Values stand nowhere here."""
     pull_policy: str = "missing"
     """missing, always, never (as in Compose; build is what `build` says)."""
     where: str = field(default="", compare=False)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the gpu_fleet.containers developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our own keys: `x-fleet`, `x-gpu`, `x-display`, `x-links`, `x-oneshot`, `x-settle`, `build.x-stacks`, `build.x-bootstrap`."""
+"""Our own keys: `x-fleet`, `x-gpu`, `x-display`, `x-links`, `x-oneshot`, `x-settle`, `build.x-…`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ...module_utils._image.spec import Bootstrap
+from .._images.template import template_names
 from .._nearest import did_you_mean
 from . import mounts, units
 from .build import build_arguments
@@ -146,8 +147,25 @@ def build_extensions(raw: str | Data, path: Path, context: Context) -> BuildExte
             target=variant.get("target"),
             context=where if where is None or mounts.is_remote(where) else mounts.absolute(where, context.directory),
             dockerfile=variant.get("dockerfile"),
+            template=_template(variant, "template", place, context),
         )
-    return BuildExtensions(stacks=variants, bootstrap=_bootstrap(raw.get("x-bootstrap")))
+    return BuildExtensions(
+        stacks=variants,
+        bootstrap=_bootstrap(raw.get("x-bootstrap")),
+        template=_template(raw, "x-template", path, context) or "",
+    )
+
+
+def _template(raw: Data, key: str, path: Path, context: Context) -> str | None:
+    name = raw.get(key)
+    if name is None:
+        return None
+    if name not in template_names():
+        context.problems.error((*path, key), f"there is no template {name}", did_you_mean(name, template_names()))
+    for other in ("dockerfile", "dockerfile_inline"):
+        if other in raw:
+            context.problems.error((*path, key), f"{key} and {other} exclude each other")
+    return name
 
 
 def _bootstrap(raw: Data | None) -> Bootstrap | None:

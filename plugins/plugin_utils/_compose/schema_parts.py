@@ -45,7 +45,7 @@ FILES = ListOf(
     )
 )
 
-_VARIANT = Object({"args": ENVIRONMENT, "target": TEXT, "context": TEXT, "dockerfile": TEXT})
+_VARIANT = Object({"args": ENVIRONMENT, "target": TEXT, "context": TEXT, "dockerfile": TEXT, "template": TEXT})
 _BOOTSTRAP = Object(
     {
         "argument": Text(words="a build argument's name", pattern=r"[A-Za-z_][A-Za-z0-9_]*"),
@@ -89,6 +89,7 @@ BUILD = OneOf(
             extensions={
                 "x-stacks": MapOf(_VARIANT, words="a mapping of GPU stacks"),
                 "x-bootstrap": _BOOTSTRAP,
+                "x-template": TEXT,
             },
         ),
     )

@@ -109,6 +109,8 @@ class BuildVariant:
     context: str | None = None
     """Absolute path on the controller."""
     dockerfile: str | None = None
+    template: str | None = None
+    """One of the collection's Containerfiles, in place of one in the context."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ class BuildExtensions:
     stacks: Mapping[str, BuildVariant] = field(default_factory=dict)
     """By GPU stack; the fall-backs (nvidia-wsl → nvidia, …) are the planner's business."""
     bootstrap: Bootstrap | None = None
+    template: str = ""
+    """One of the collection's Containerfiles, in place of one in the context."""
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,13 @@ from ...module_utils._image.spec import Bootstrap, ImageSpec
 from .._compose.spec import BuildExtensions, BuildVariant
 from .spec import image_spec
 
-_VARIANT_KEYS = {"args", "target", "context", "dockerfile"}
+_VARIANT_KEYS = {"args", "target", "context", "dockerfile", "template"}
 
 
 def spec_from_options(options: Mapping[str, t.Any], base_dir: str) -> ImageSpec:
     """options: validated options of the module. base_dir: where relative contexts start from. Raises InputError."""
+    if options["containerfile"] and options["template"]:
+        raise InputError("template and containerfile exclude each other", path="template")
     build = {
         "context": os.path.join(base_dir, options["context"]),
         "dockerfile": options["containerfile"],
@@ -34,7 +36,7 @@ def spec_from_options(options: Mapping[str, t.Any], base_dir: str) -> ImageSpec:
     return image_spec(
         options["name"],
         build,
-        BuildExtensions(stacks, bootstrap),
+        BuildExtensions(stacks, bootstrap, options["template"]),
         options["stack"],
         options["name"],
         platform=options["platform"],
@@ -49,10 +51,13 @@ def _variant(name: str, given: t.Any, base_dir: str) -> BuildVariant:
             raise InputError(
                 f"unknown key {key!r}", path=f"stacks.{name}", mend=f"Known: {', '.join(sorted(_VARIANT_KEYS))}."
             )
+    if given.get("template") and given.get("dockerfile"):
+        raise InputError("template and dockerfile exclude each other", path=f"stacks.{name}")
     context = given.get("context")
     return BuildVariant(
         args=dict(given.get("args") or {}),
         target=given.get("target"),
         context=os.path.join(base_dir, context) if context else None,
         dockerfile=given.get("dockerfile"),
+        template=given.get("template"),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import posixpath
 import typing as t
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,8 +17,10 @@ from ...module_utils._engine.reference import parse_reference
 from ...module_utils._errors import FleetError, InputError
 from ...module_utils._image.spec import Bootstrap, ImageSpec
 from .._compose.spec import BuildExtensions, BuildVariant
+from .._nearest import did_you_mean
 from .containerfile import parse_bases
 from .context import digest_context, read_context
+from .template import TARGET, template_path
 
 FALL_BACK = {"nvidia-wsl": "nvidia", "nvidia-tegra": "nvidia", "rocm-wsl": "rocm"}
 """The build variant of a GPU stack that has none of its own."""
@@ -32,6 +35,7 @@ _HONOURED = {
     "platforms",
     "tags",
     "pull",
+    "secrets",
     # These only make a build faster or slower; a content-addressed build needs none of them.
     "no_cache",
     "cache_from",
@@ -58,6 +62,7 @@ def image_spec(
     *,
     platform: str = "",
     pull_policy: str = "",
+    secrets: Mapping[str, str] | None = None,
     memo: dict[tuple[str, str], str] | None = None,
 ) -> ImageSpec:
     """The image that a service is built as on a host with this GPU stack.
@@ -65,9 +70,10 @@ def image_spec(
     service_key: where it stands, for messages: ``groups/core.yml:12:7: services.web``.
     build: Compose's canonical mapping (`context` absolute). image: the service's image
     name, or ``<project>-<service>`` as Compose names it.
-    pull_policy: only checked, what is built is never pulled. memo: context digests read
+    pull_policy: only checked, what is built is never pulled. secrets: name → source key, of those that
+    `build.secrets` may name. memo: context digests read
     so far, when several services share a context.
-    Raises InputError: context or Containerfile missing, unknown variable, unsupported key.
+    Raises InputError: context, Containerfile or template missing, unknown variable, unsupported key.
     """
     where = f"{service_key}.build"
     unknown = sorted(key for key in build if key not in _HONOURED and build[key])
@@ -80,10 +86,14 @@ def image_spec(
         key: str(value) for key, value in {**(build.get("args") or {}), **variant.args}.items() if value is not None
     }
     target = build.get("target", "") if variant.target is None else variant.target
-    inline = "" if variant.dockerfile else build.get("dockerfile_inline", "")
-    containerfile, text, outside = _containerfile(
-        context, variant.dockerfile or build.get("dockerfile", ""), inline, where
-    )
+    template = "" if variant.dockerfile else variant.template or (extensions.template if extensions else "")
+    if template:
+        target = target or TARGET
+    inline = "" if variant.dockerfile or template else build.get("dockerfile_inline", "")
+    dockerfile = variant.dockerfile or build.get("dockerfile", "")
+    if template:
+        dockerfile = template_path(template, f"{where}.x-template")
+    containerfile, text, outside = _containerfile(context, dockerfile, inline, where)
     name = where if inline else outside or os.path.join(context, containerfile)
     bases = parse_bases(text, arguments, target, path=name)
     bootstrap = extensions.bootstrap if extensions else None
@@ -110,6 +120,7 @@ def image_spec(
         tags=_tags(image, build.get("tags") or (), where),
         bases=bases.references,
         bootstrap=bootstrap,
+        secrets=_secrets(build, secrets or {}, where),
         pull_policy="always" if build.get("pull") else "missing",
         where=service_key,
     )
@@ -181,6 +192,19 @@ def _with_base_argument(
     return {**arguments, bootstrap.argument: wanted}
 
 
+def _secrets(build: Mapping[str, t.Any], known: Mapping[str, str], where: str) -> dict[str, str]:
+    """Compose's `build.secrets`: id in the build → source key. The id is the `target`, or the secret's own name."""
+    result = {}
+    for index, entry in enumerate(build.get("secrets") or ()):
+        name = entry["source"]
+        if name not in known:
+            raise InputError(
+                f"there is no secret «{name}»", path=f"{where}.secrets[{index}]", mend=did_you_mean(name, known)
+            )
+        result[posixpath.basename(entry.get("target") or name)] = known[name]
+    return result
+
+
 def _platform(build: Mapping[str, t.Any], platform: str, where: str) -> str:
     platforms = [str(entry) for entry in build.get("platforms") or ()]
     if platform and platforms and platform not in platforms:
@@ -223,5 +247,7 @@ def _inputs(spec: ImageSpec, containerfile: str, context_digest: str) -> str:
         spec.target,
         spec.platform,
         sorted(spec.labels.items()),
+        # The values may change without a new image: builders do not look at them either.
+        *([sorted(spec.secrets)] if spec.secrets else []),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
