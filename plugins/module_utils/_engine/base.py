@@ -71,6 +71,8 @@ class ObservedImage:
     digests: tuple[str, ...] = ()
     """Registry digests as ``name@sha256:…`` (same naming)."""
     labels: dict[str, str] = field(default_factory=dict)
+    created: int = 0
+    """When it was made, in seconds since 1970; 0 where that is not known."""
 
 
 @dataclass(frozen=True)

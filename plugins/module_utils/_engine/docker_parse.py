@@ -62,6 +62,7 @@ def image(entry: dict[str, t.Any]) -> ObservedImage:
         tags=tuple(_full(name) for name in entry.get("RepoTags") or () if "<none>" not in name),
         digests=tuple(_full(name) for name in entry.get("RepoDigests") or () if "<none>" not in name),
         labels=dict(entry.get("Labels") or {}),
+        created=int(entry.get("Created") or 0),
     )
 
 

@@ -84,6 +84,7 @@ def image(entry: dict[str, t.Any]) -> ObservedImage:
         tags=tuple(name for name in names if "<none>" not in name and "@" not in name),
         digests=tuple(entry.get("RepoDigests") or ()),
         labels=dict(entry.get("Labels") or {}),
+        created=int(entry.get("Created") or 0),
     )
 
 

@@ -126,6 +126,8 @@ def find_base(base: str, images: t.Iterable[ObservedImage]) -> ObservedImage | N
 
 
 def _resolve_built(spec: ImageSpec, index: dict[str, ObservedImage], machine: str) -> ImageState:
+    if spec.builder:
+        return _made_elsewhere(spec, index, machine)
     stand_in = ""
     identities = []
     for base in spec.bases:
@@ -147,6 +149,33 @@ def _resolve_built(spec: ImageSpec, index: dict[str, ObservedImage], machine: st
     present = reference in index
     reason = "present" if present else _why_missing(spec, index)
     return ImageState(spec.key, reference, digest, present, reason, tuple(identities), stand_in)
+
+
+def _made_elsewhere(spec: ImageSpec, index: dict[str, ObservedImage], machine: str) -> ImageState:
+    """Its bases are its builder's, whatever this engine has: it is known by its inputs, and by bases that are pinned."""
+    wanted = [_pinned_identities(spec, base, machine) for base in spec.bases]
+    made = [
+        (reference, image)
+        for reference, image in _of_repository(spec.repository, index)
+        if image.labels.get(labels.IMAGE_INPUTS) == spec.inputs and _own_digest(reference, image)
+    ]
+    # Of several, that of the builder's last base: the newest.
+    for reference, image in sorted(made, key=lambda entry: (entry[1].created, entry[0]), reverse=True):
+        base = image.labels.get(labels.IMAGE_BASE, "")
+        found = tuple(base.split(",")) if base else ()
+        if len(found) == len(wanted) and all(not known or one in known for one, known in zip(found, wanted)):
+            return ImageState(spec.key, reference, built_digest(spec.inputs, base), True, "present", found)
+    return ImageState(spec.key, "", "", False, _why_missing(spec, index), ("?",) * len(wanted))
+
+
+def _pinned_identities(spec: ImageSpec, base: str, machine: str) -> set[str]:
+    """What a base may be known by where its reference says so; empty: anything."""
+    pinned = _digest_of(base)
+    if not pinned:
+        return set()
+    if spec.bootstrap is None or base != replaceable_base(spec):
+        return {pinned}
+    return {pinned, f"sha256:{recipe_digest(spec.bootstrap, architecture(spec.platform, machine))}"}
 
 
 def _without_base(spec: ImageSpec, index: dict[str, ObservedImage], identities: tuple[str, ...]) -> ImageState:

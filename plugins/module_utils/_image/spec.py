@@ -57,11 +57,15 @@ class ImageSpec:
     """Further tags the user asked for."""
     bases: tuple[str, ...] = ()
     """References in FROM, arguments filled in; without stages and scratch."""
+    base: str = ""
+    """The one of `bases` that the target starts from: its layers are the lowest of the image. Empty: scratch."""
     bootstrap: Bootstrap | None = None
     secrets: dict[str, str] = field(default_factory=dict)
     """What the build may read as ``/run/secrets/<id>``: id → source key of the plan. Values stand nowhere here."""
     pull_policy: str = "missing"
     """missing, always, never (as in Compose; build is what `build` says)."""
+    builder: str = ""
+    """The inventory host that makes it for this one, with bases of its own; empty: it is made where it is used."""
     where: str = field(default="", compare=False)
     """The service in its group file, for messages; no part of what the image is."""
 

@@ -210,6 +210,60 @@ def test_architecture(platform: str, machine: str, expected: str) -> None:
     assert architecture(platform, machine) == expected
 
 
+# --- made on another host ----------------------------------------------------
+
+ELSEWHERE = replace(SPEC, builder="mainpc")
+PINNED = replace(SPEC, builder="mainpc", bases=(f"debian:12@{DIGEST}",), arguments={"BASE": f"debian:12@{DIGEST}"})
+
+
+class Elsewhere(t.NamedTuple):
+    spec: ImageSpec
+    images: tuple[ObservedImage, ...]
+    base: str
+    """Of the image that is meant; empty where none is."""
+    reason: str = "present"
+
+
+MADE_ELSEWHERE = {
+    "its base need not be there": Elsewhere(ELSEWHERE, (built(),), DIGEST),
+    "another base is there": Elsewhere(ELSEWHERE, (built(bases=(OTHER,)), BASE), OTHER),
+    "nothing is there": Elsewhere(ELSEWHERE, (BASE,), "", "not built yet"),
+    "other inputs": Elsewhere(
+        ELSEWHERE,
+        (built("x" * 64),),
+        "",
+        "no image has these build inputs yet (Containerfile, context, arguments, target, platform)",
+    ),
+    "the newest": Elsewhere(
+        ELSEWHERE, (replace(built(), created=5), replace(built(bases=(OTHER,)), created=9), built(bases=("z",))), OTHER
+    ),
+    "its base is pinned": Elsewhere(PINNED, (built(bases=(OTHER,)), built()), DIGEST),
+    "and was another one": Elsewhere(PINNED, (built(bases=(OTHER,)),), "", "its base changed"),
+    "and could not be pulled there": Elsewhere(
+        replace(PINNED, bootstrap=RECIPE),
+        (built(bases=("sha256:" + recipe_digest(RECIPE, "amd64"),)),),
+        "sha256:" + recipe_digest(RECIPE, "amd64"),
+    ),
+    "from scratch": Elsewhere(replace(ELSEWHERE, bases=()), (built(bases=()),), ""),
+    "labels without their tag": Elsewhere(
+        ELSEWHERE, (replace(built(), tags=("localhost/a/agent:mine",)),), "", "its base changed"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MADE_ELSEWHERE)
+def test_an_image_of_another_host_is_known_by_its_inputs(name: str) -> None:
+    case = MADE_ELSEWHERE[name]
+    state = look(case.spec, *case.images)
+    assert state.reason == case.reason
+    assert state.present is (case.reason == "present")
+    if state.present:
+        assert state.identity == built_digest(SPEC.inputs, case.base)
+        assert state.reference == f"{SPEC.repository}:{state.identity[:12]}"
+        # The host that made it calls it the same.
+        assert state.base_identities == (tuple(filter(None, [case.base])))
+
+
 # --- pulled ------------------------------------------------------------------
 
 
