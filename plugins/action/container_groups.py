@@ -20,7 +20,11 @@ from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events impor
     send_file,
 )
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.elsewhere import check_connection
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import pack_files, secret_values
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import (
+    group_secrets,
+    pack_files,
+    secret_values,
+)
 
 _MODULE = "gpu_fleet.containers.container_groups"
 _FROM_PLAN = ("engine", "engine_url", "engine_tls", "groups", "images", "adopt", "state_dir", "supervisor", "boot_wait")
@@ -54,7 +58,9 @@ class ActionModule(ActionBase):
         check_connection(arguments["host"], arguments.get("engine_url") or "", transport(self))
         if plan is None:
             return self._execute_or_watch(arguments, task_vars)
-        arguments["secrets"] = secret_values(plan["secrets"], self._variable(task_vars, "container_secrets"))
+        used = group_secrets(plan["groups"])
+        needed = {key: source for key, source in plan["secrets"].items() if key in used}
+        arguments["secrets"] = secret_values(needed, self._variable(task_vars, "container_secrets"))
         if arguments.get("only") is None:
             arguments["only"] = [group["name"] for group in plan["groups"]]
         if self._task.check_mode:

@@ -16,6 +16,16 @@ from ..module_utils._errors import InputError
 from ._fleet.staging import normal_mode, stage_path
 
 
+def group_secrets(groups: Sequence[Mapping[str, t.Any]]) -> set[str]:
+    """Source keys of what these groups' containers read; a plan has those of its builds as well."""
+    return {
+        secret["source"]
+        for group in groups
+        for service in group.get("services", ())
+        for secret in service["config"].get("secrets", ())
+    }
+
+
 def secret_values(manifest: Mapping[str, Mapping[str, str]], variables: Mapping[str, str]) -> dict[str, str]:
     """Source key → value, for the ``secrets`` part of a host's plan.
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ...module_utils._engine.reference import parse_reference
@@ -13,6 +13,7 @@ from ...module_utils._errors import FleetError
 from ...module_utils._image.spec import ImageSpec
 from .._images.spec import image_spec, pulled_spec
 from .placement import Placement
+from .secrets import source_key
 
 BUILD = "build:"
 
@@ -20,9 +21,16 @@ BUILD = "build:"
 class HostImages:
     """All images of one host, by key. Two services that mean the same image share it."""
 
-    def __init__(self, placements: list[Placement], memo: dict[tuple[str, str], str]) -> None:
+    def __init__(
+        self,
+        placements: list[Placement],
+        memo: dict[tuple[str, str], str],
+        builder: Callable[[str], str] = lambda platform: "",
+    ) -> None:
+        """builder: the host that builds an image of this platform (empty: the host's own) for this one, or empty."""
         self.specs: dict[str, ImageSpec] = {}
         self._memo = memo
+        self._builder = builder
         """Digests of build contexts, shared between hosts: each context is read once a plan."""
         self._builders: dict[str, tuple[Placement, str]] = {}
         for placement in placements:
@@ -42,7 +50,7 @@ class HostImages:
 
     def _built(self, placement: Placement, service: str, stack: str, user: Mapping) -> ImageSpec:
         content = placement.services[service]
-        return image_spec(
+        spec = image_spec(
             placement.where("services", service),
             content["build"],
             placement.spec.builds.get(service),
@@ -50,8 +58,10 @@ class HostImages:
             image_name(placement, service),
             platform=user.get("platform") or content.get("platform") or "",
             pull_policy=user.get("pull_policy") or "",
+            secrets={name: source_key(placement, name) for name in placement.spec.secrets},
             memo=self._memo,
         )
+        return replace(spec, builder=self._builder(spec.platform))
 
     def _keep(self, spec: ImageSpec) -> str:
         known = self.specs.get(spec.key)

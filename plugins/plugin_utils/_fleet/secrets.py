@@ -34,17 +34,24 @@ class Source:
 
 
 def sources(placement: Placement, errors: Errors) -> dict[str, tuple[Source, str]]:
-    """Secret name → its source and its value, for the secrets that active services use."""
-    used = {
-        entry["source"]: ("services", service, "secrets", index)
-        for service, content in placement.services.items()
-        for index, entry in enumerate(content.get("secrets") or ())
-    }
+    """Secret name → its source and its value, for the secrets that active services and their builds use."""
+    used: dict[str, tuple[str | int, ...]] = {}
+    for service, content in placement.services.items():
+        for path, entries in (
+            (("services", service, "build", "secrets"), (content.get("build") or {}).get("secrets")),
+            (("services", service, "secrets"), content.get("secrets")),
+        ):
+            used |= {entry["source"]: (*path, index) for index, entry in enumerate(entries or ())}
     found = {}
     for name, path in used.items():
         with errors.collect():
             found[name] = _source(placement, name, path)
     return found
+
+
+def source_key(placement: Placement, name: str) -> str:
+    """What a plan calls the secret. It goes into the configuration's hash, so it holds no path of this controller."""
+    return f"{placement.name}/{name}"
 
 
 def _source(placement: Placement, name: str, used_at: tuple[str | int, ...]) -> tuple[Source, str]:
@@ -54,8 +61,7 @@ def _source(placement: Placement, name: str, used_at: tuple[str | int, ...]) -> 
             f"there is no secret «{name}»", placement.where(*used_at), did_you_mean(name, placement.spec.secrets)
         )
     where = placement.where("secrets", name)
-    # The key goes into the configuration's hash, so it must not hold a path of this controller.
-    key = f"{placement.name}/{name}"
+    key = source_key(placement, name)
     if definition.get("file"):
         source, value = Source(key, {"file": definition["file"]}), _read(definition["file"], where)
     elif definition.get("environment"):

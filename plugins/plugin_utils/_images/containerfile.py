@@ -40,6 +40,8 @@ class Bases:
     """Images it is built from, as written, variables filled in; without stages and scratch, in order, once each."""
     defaults: Mapping[str, str]
     """Defaults of the arguments before the first FROM."""
+    final: str = ""
+    """The one of `references` whose layers the built image has below its own; empty: it starts from scratch."""
 
 
 def parse_bases(text: str, arguments: Mapping[str, str], target: str = "", path: str = "Containerfile") -> Bases:
@@ -52,6 +54,7 @@ def parse_bases(text: str, arguments: Mapping[str, str], target: str = "", path:
     defaults: dict[str, str] = {}
     stages: list[str] = []
     found: list[str] = []
+    starts: list[str] = []
     for instruction in instructions(text):
         where = f"{path}:{instruction.line}"
         if instruction.name == "FROM":
@@ -61,8 +64,13 @@ def parse_bases(text: str, arguments: Mapping[str, str], target: str = "", path:
             image = _fill(image.strip("\"'"), variables, where)
             if not image:
                 raise InputError(f"FROM {instruction.rest} is empty once its variables are filled in", path=where)
-            if image != "scratch" and image.lower() not in stages:
+            if image.lower() in stages:
+                starts.append(starts[stages.index(image.lower())])
+            elif image == "scratch":
+                starts.append("")
+            else:
                 found.append(image)
+                starts.append(image)
             stages.append(stage.lower())
         elif instruction.name == "ARG" and not stages:
             _declare(instruction.rest, arguments, variables, defaults, where)
@@ -72,7 +80,7 @@ def parse_bases(text: str, arguments: Mapping[str, str], target: str = "", path:
         raise InputError("has no FROM", path=path)
     if target and not _is_target(target, stages):
         raise InputError(f"has no stage {target!r}", path=path, mend=_stages_hint(stages))
-    return Bases(tuple(dict.fromkeys(found)), defaults)
+    return Bases(tuple(dict.fromkeys(found)), defaults, starts[_index(target, stages)])
 
 
 def instructions(text: str) -> t.Iterator[Instruction]:
@@ -173,6 +181,12 @@ def _is_target(target: str, stages: list[str]) -> bool:
     if target.isdigit():
         return int(target) < len(stages)
     return target.lower() in stages
+
+
+def _index(target: str, stages: list[str]) -> int:
+    if not target:
+        return -1
+    return int(target) if target.isdigit() else stages.index(target.lower())
 
 
 def _stages_hint(stages: list[str]) -> str:

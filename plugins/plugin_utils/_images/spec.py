@@ -119,6 +119,7 @@ def image_spec(
         labels=labels,
         tags=_tags(image, build.get("tags") or (), where),
         bases=bases.references,
+        base=bases.final,
         bootstrap=bootstrap,
         secrets=_secrets(build, secrets or {}, where),
         pull_policy="always" if build.get("pull") else "missing",

@@ -16,11 +16,17 @@ from ansible_collections.gpu_fleet.containers.plugins.modules.container_groups i
 SHA = "a" * 64
 
 
+API = {"name": "api", "config": {"secrets": [{"source": "core/token", "target": "/run/secrets/token"}]}}
+
+
 def plan(**changes):
     return {
         "engine": "podman",
         "engine_url": "",
-        "groups": [{"name": "core", "project": "core", "timeout": 5.0}, {"name": "audio", "project": "audio"}],
+        "groups": [
+            {"name": "core", "project": "core", "timeout": 5.0, "services": [API]},
+            {"name": "audio", "project": "audio"},
+        ],
         "images": {},
         "files": {SHA: {"content": "level: info\n", "mode": "0644"}},
         "secrets": {"core/token": {"variable": "TOKEN"}},

@@ -13,7 +13,11 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors impor
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.stage import unpack_files
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils import _handover
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.staging import stage_content, stage_path
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import pack_files, secret_values
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import (
+    group_secrets,
+    pack_files,
+    secret_values,
+)
 
 
 def test_values_by_source_as_they_are(tmp_path):
@@ -25,6 +29,11 @@ def test_values_by_source_as_they_are(tmp_path):
         "core/file": "wert-mit-ü\r\nzweite Zeile\n",
         "core/n": "12345678",
     }
+
+
+def test_containers_get_the_secrets_they_read_and_not_those_of_builds():
+    services = [{"name": "a", "config": {"secrets": [{"source": "core/token"}]}}, {"name": "b", "config": {}}]
+    assert group_secrets([{"name": "core", "services": services}, {"name": "empty"}]) == {"core/token"}
 
 
 def test_a_missing_value_names_key_and_variable_and_no_value():

@@ -348,6 +348,21 @@ ERRORS: dict[str, tuple[World, list[str]]] = {
             "mainpc: groups/core.yml:7:3: secrets.token: cannot read groups/token.txt: No such file or directory",
         ],
     ),
+    "a build's secret without a value": (
+        World(
+            {
+                "core": {
+                    **one(build={"dockerfile_inline": "FROM scratch", "secrets": ["token"]}),
+                    "secrets": {"token": {"environment": "TOKEN"}},
+                }
+            },
+            {"container_groups": ["core"]},
+        ),
+        [
+            "mainpc: groups/core.yml:9:3: secrets.token: no value for the secret TOKEN. Put TOKEN into container_secrets "
+            "of mainpc (in a vault).",
+        ],
+    ),
     "a secret's value in clear": (
         World(
             {
@@ -458,6 +473,19 @@ def test_plan_errors(name, tmp_path):
         world.plan(tmp_path)
     found = raised.value.errors if isinstance(raised.value, FleetErrors) else [raised.value]
     assert sorted(str(error).replace(f"{tmp_path}/", "") for error in found) == sorted(messages)
+
+
+def test_a_builds_secret_is_a_reference_in_the_plan(tmp_path):
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "Containerfile").write_text("FROM scratch\n")
+    build = {"context": "../context", "secrets": ["token", {"source": "token", "target": "pip.conf"}]}
+    core = {**one(build=build), "secrets": {"token": {"environment": "TOKEN"}}}
+    world = World({"core": core}, {"container_groups": ["core"], "container_secrets": {"TOKEN": SECRET}})
+    mainpc = world.plan(tmp_path)["hosts"]["mainpc"]
+    (image,) = mainpc["images"].values()
+    assert image["secrets"] == {"token": "core/token", "pip.conf": "core/token"}
+    assert mainpc["secrets"] == {"core/token": {"variable": "TOKEN"}}
+    assert SECRET not in str(mainpc)
 
 
 SECRET = "correct-horse-battery"
