@@ -80,3 +80,19 @@ def test_errors_name_the_line(text: str, target: str, path: str, words: str) -> 
 
 def test_defaults_are_told() -> None:
     assert parse_bases("ARG A=1\nARG B=$A\nFROM x\nARG C=3", {"A": "2"}).defaults == {"A": "1", "B": "2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "final"),
+    [
+        ("FROM a", "", "a"),
+        ("FROM a AS x\nFROM b", "", "b"),
+        ("FROM a AS x\nFROM x AS y\nFROM y", "", "a"),
+        ("FROM a AS x\nFROM b AS y", "x", "a"),
+        ("FROM a\nFROM b\nFROM c", "1", "b"),
+        ("FROM scratch AS s\nFROM s", "", ""),
+        ("FROM a\nCOPY --from=b /x /x", "", "a"),
+    ],
+)
+def test_what_the_target_starts_from(text: str, target: str, final: str) -> None:
+    assert parse_bases(text, {}, target).final == final
