@@ -17,7 +17,10 @@ from ...module_utils._engine.docker_url import is_elsewhere
 from ...module_utils._errors import InputError
 from .._nearest import did_you_mean
 from . import elsewhere
+from .builders import read_builders
 from .errors import Errors
+from .registry import VARIABLES as OF_REGISTRY
+from .registry import Registry, read_registry
 from .units import seconds, size
 
 ENGINES = ("docker", "podman")
@@ -29,6 +32,7 @@ BOOT_WAIT = 300.0
 _LONGEST_WAIT = 86400.0
 
 STATE_DIR = "/var/lib/gpu-fleet"
+CACHE_DIR = "/var/cache/gpu-fleet"
 
 VARIABLES = (
     "container_groups",
@@ -44,6 +48,9 @@ VARIABLES = (
     "container_profiles",
     "container_adopt",
     "container_state_dir",
+    "container_cache_dir",
+    "container_image_builders",
+    *OF_REGISTRY,
     "container_supervisor",
     "container_boot_wait",
     "gpu_reserve",
@@ -57,10 +64,10 @@ VARIABLES = (
 
 PLAYBOOK_VARIABLES = (
     "container_bootstrap",
-    "container_cache_dir",
     "container_engine_install",
     "container_group",
     "container_remove_volumes",
+    "container_sbom_dir",
     "container_verify_steps",
     "prepare_skip",
 )
@@ -109,6 +116,11 @@ class Host:
     gpu_reserve: int = 0
     adopt: bool = False
     state_dir: str = STATE_DIR
+    cache_dir: str = CACHE_DIR
+    builders: Mapping[str, str] = field(default_factory=dict)
+    """Architecture → the inventory host that builds this one's images of it."""
+    registry: Registry | None = None
+    """What images pass through that this host builds for others."""
     supervisor: str = "engine"
     """Who keeps containers up, and starts them at boot: the engine by its own restart policies, or systemd in plan order."""
     boot_wait: float = BOOT_WAIT
@@ -131,11 +143,11 @@ def read_hosts(variables: Mapping[str, Mapping[str, t.Any]], inside: t.Collectio
     hosts = []
     for name, values in variables.items():
         with errors.collect():
-            hosts.append(_read_host(name, values, name in inside))
+            hosts.append(_read_host(name, values, name in inside, variables))
     return _mark_shared(hosts)
 
 
-def _read_host(name: str, values: Mapping[str, t.Any], inside: bool) -> Host:
+def _read_host(name: str, values: Mapping[str, t.Any], inside: bool, everybody: Collection[str]) -> Host:
     engine = _text(name, values, "container_engine") or "podman"
     if engine not in ENGINES:
         raise InputError(f"unknown engine {engine!r}", f"{name}: container_engine", did_you_mean(engine, ENGINES))
@@ -166,6 +178,9 @@ def _read_host(name: str, values: Mapping[str, t.Any], inside: bool) -> Host:
         gpu_reserve=size(values.get("gpu_reserve") or 0, f"{name}: gpu_reserve"),
         adopt=_flag(name, values, "container_adopt"),
         state_dir=_text(name, values, "container_state_dir") or STATE_DIR,
+        cache_dir=_text(name, values, "container_cache_dir") or CACHE_DIR,
+        builders=read_builders(name, values.get("container_image_builders"), everybody),
+        registry=read_registry(name, values, everybody),
         supervisor=supervisor,
         boot_wait=_boot_wait(name, values.get("container_boot_wait")),
         inside=inside,

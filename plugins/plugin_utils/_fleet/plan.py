@@ -22,6 +22,7 @@ from ...module_utils._group.config import Group, Service, to_dict
 from .._nearest import did_you_mean
 from . import display, elsewhere, gpu, secrets, vram, warnings
 from .boot import BootWaits, boot_waits
+from .builders import Builders, engine_key
 from .desired import Context, desired_service
 from .errors import Errors
 from .images import HostImages
@@ -52,6 +53,7 @@ class HostPlan:
     """group/service → what it draws on."""
     notes: list[str] = field(default_factory=list)
     """Warnings about its services."""
+    engine_key: str = ""
     libraries: dict[str, list[str]] = field(default_factory=dict)
     """LD_LIBRARY_PATH that a GPU's libraries need → services that get it so, in place of their image's own."""
 
@@ -94,6 +96,7 @@ def make_plan(
     fleet = _fleet(placements, lost, errors)
     inner = [host for host in hosts if host.inside]
     known = _facts(inner, facts, errors)
+    builders = Builders({host.name: host for host in hosts}, known)
     claims: list[vram.Claim] = []
     memo: dict[tuple[str, str], str] = {}
     machines = {host.machine: known[host.name] for host in inner if host.name in known}
@@ -101,7 +104,7 @@ def make_plan(
     # Always in the inventory's order, so that the choice of a GPU does not depend on the limit.
     for host in hosts:
         if host.name in known:
-            plans.append(_plan_host(host, fleet, known[host.name], claims, memo, errors))
+            plans.append(_plan_host(host, fleet, known[host.name], builders, claims, memo, errors))
         elif not host.inside and host.machine in machines:
             _claim_outside(host, fleet, machines[host.machine], claims)
     budgets = vram.budgets(inner, known, claims)
@@ -116,6 +119,7 @@ def make_plan(
         "hosts": data,
         "waves": [[{"host": host, "group": group} for host, group in wave] for wave in order],
         "rounds": rounds(fleet.graph, selected),
+        "image_builders": builders.data({spec["builder"] for plan in plans for spec in _made_elsewhere(plan)}),
         # Not «warnings»: Ansible takes that key out of a result before it is registered.
         "plan_warnings": notes,
         "text": render(
@@ -179,14 +183,15 @@ def _plan_host(
     host: Host,
     fleet: Fleet,
     facts: GpuHost,
+    builders: Builders,
     claims: list[vram.Claim],
     memo: dict[tuple[str, str], str],
     errors: Errors,
 ) -> HostPlan:
     """One host's part. `claims` (GPU memory planned so far, on any host) and `memo` (build contexts) grow."""
-    plan = HostPlan(host, claims=claims)
+    plan = HostPlan(host, claims=claims, engine_key=engine_key(host, facts))
     placements = fleet.on(host)
-    images = HostImages(placements, memo)
+    images = HostImages(placements, memo, lambda platform: builders.of(host, platform))
     values = dict(host.secrets)
     for placement in placements:
         found = secrets.sources(placement, errors)
@@ -298,6 +303,11 @@ def _nodes(plan: HostPlan) -> list[Node]:
     return [(plan.host.name, group.name) for group in plan.groups]
 
 
+def _made_elsewhere(plan: HostPlan) -> list[dict[str, t.Any]]:
+    """Its images that another host builds."""
+    return [spec for spec in plan.images.values() if spec.get("builder")]
+
+
 def _host_data(plan: HostPlan, fleet: Fleet, selected: list[Node]) -> dict[str, t.Any]:
     inside = {placement.host.name for placement in fleet.placements if placement.host.inside}
     return {
@@ -305,7 +315,9 @@ def _host_data(plan: HostPlan, fleet: Fleet, selected: list[Node]) -> dict[str, 
         "engine_url": plan.host.engine_url,
         "engine_tls": dict(plan.host.engine_tls) or None,
         "adopt": plan.host.adopt,
+        "engine_key": plan.engine_key,
         "state_dir": plan.host.state_dir,
+        "cache_dir": plan.host.cache_dir,
         "supervisor": plan.host.supervisor,
         "boot_wait": plan.host.boot_wait,
         "groups": [to_dict(group) for group in plan.groups],

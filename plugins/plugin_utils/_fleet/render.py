@@ -27,7 +27,7 @@ def render(
     warnings: list[str],
     circles: Mapping[Node, tuple[str, ...]] | None = None,
 ) -> str:
-    """hosts: name → engine, engine_url, selected, gpu, displays (as in the plan). groups: host → its groups.
+    """hosts: name → engine, engine_url, images, selected, gpu, displays (as in the plan). groups: host → its groups.
 
     circles: group → what it links to and does not wait for at boot.
     """
@@ -62,7 +62,7 @@ def _host(
         width = max(len(service.name) for service in group.services)
         for service in group.services:
             key = f"{group.name}/{service.name}"
-            lines += _service(service, width, host["gpu"].get(key), host["displays"].get(key))
+            lines += _service(service, width, _image(service, host), host["gpu"].get(key), host["displays"].get(key))
             if is_elsewhere(host["engine_url"]) and key in host["gpu"]:
                 # Nobody looked at that host: what was concluded from its engine's words can be checked here.
                 lines += _wrap(f"because {host['gpu'][key]['reason']}", " " * (width + 6), " " * (width + 8))
@@ -71,10 +71,17 @@ def _host(
     return lines
 
 
-def _service(service: Service, width: int, gpu: Mapping[str, t.Any] | None, display: str | None) -> list[str]:
-    image = service.config.image
-    if image.startswith("build:"):
-        image = image.removeprefix("build:").partition("@")[0] + " (built)"
+def _image(service: Service, host: Mapping[str, t.Any]) -> str:
+    if not service.config.image.startswith("build:"):
+        return service.config.image
+    key = service.config.image.removeprefix("build:")
+    builder = host.get("images", {}).get(key, {}).get("builder")
+    return f"{key.partition('@')[0]} (built{f' on {builder}' if builder else ''})"
+
+
+def _service(
+    service: Service, width: int, image: str, gpu: Mapping[str, t.Any] | None, display: str | None
+) -> list[str]:
     indent = " " * (width + 6)
     parts = [
         image,
