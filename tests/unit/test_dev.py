@@ -1,11 +1,10 @@
-"""`./dev` and the counting of results: what CI and docs/testing.md rely on."""
+"""`./dev`: what CI and docs/testing.md rely on."""
 
 from __future__ import annotations
 
 import pathlib
 import re
 import subprocess
-import sys
 
 import pytest
 
@@ -51,22 +50,3 @@ def test_every_requirement_is_pinned_once(path: pathlib.Path) -> None:
     for line in lines:
         assert re.fullmatch(r"[a-z0-9-]+==[0-9.]+( ; python_version (<|>=) \"3\.12\")?", line), line
     assert len({line.split("==")[0] + line.partition(";")[2] for line in lines}) == len(lines)
-
-
-@pytest.mark.parametrize(
-    ("output", "result", "counted"),
-    [
-        ("12 passed in 1.20s", "ok", "12 0"),
-        ("=== 2 failed, 10 passed, 1 warning in 3.04s ===", "FAILED", "10 2"),
-        ("1 error in 0.50s", "FAILED", "0 1"),
-        ("3 passed in 1.00s\nother words\n4 passed, 1 skipped in 61.00s (0:01:01)", "ok", "7 0"),
-        ("", "ok", "1 0"),
-        ("", "FAILED", "0 1"),
-        ("12 passed in 1.20s", "FAILED", "12 1"),
-        ("we had 3 failed in 2 tries", "ok", "1 0"),
-    ],
-)
-def test_count(output: str, result: str, counted: str) -> None:
-    command = [sys.executable, str(ROOT / "tests/tiers/count.py"), result]
-    printed = subprocess.run(command, input=output, capture_output=True, text=True, check=True)
-    assert printed.stdout.split() == counted.split()
