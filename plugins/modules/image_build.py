@@ -219,6 +219,14 @@ images:
       reason: not built yet
       seconds: 12.5
       context_needed: false
+missing_images:
+  description:
+    - Keys of the images for which there is something to do, or that ask a registry each time. The name is that of
+      M(gpu_fleet.containers.container_groups), so that both can be asked what a host lacks.
+  type: list
+  elements: str
+  returned: success, in check mode
+  sample: [localhost/ai-system/agent]
 summary:
   description: The same in one line for each image that is not simply there.
   type: list
@@ -292,9 +300,11 @@ def stage(module: AnsibleModule) -> dict:
         with contextlib.closing(Events(module.params["events"] or "")) as events:
             done = Stager(engine, own_directory(module.params["cache_dir"]), archives, events.write).stage(specs)
     changes = [entry for entry in done if entry.changed]
+    due = {entry.key for entry in changes} | {spec.key for spec in specs if spec.pull_policy == "always"}
     return {
         "changed": bool(changes),
         "images": [dataclasses.asdict(entry) for entry in done],
+        **({"missing_images": [spec.key for spec in specs if spec.key in due]} if module.check_mode else {}),
         "summary": [_line(entry, module.check_mode) for entry in changes],
         "diff": {
             "before": "".join(f"{entry.reference}: absent ({entry.reason})\n" for entry in changes),

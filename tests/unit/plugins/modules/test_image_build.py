@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import typing as t
+from dataclasses import replace
 
 import pytest
 
@@ -45,6 +46,15 @@ def test_check_mode_says_what_would_be_done(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_engine_that_is_not_there_yet_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     result = call(monkeypatch, installed=False, images=[to_dict(SPEC)])
     assert [entry["action"] for entry in result["images"]] == ["pulled", "built"]
+
+
+def test_what_it_has_to_be_called_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing, what lacks a tag, and what asks a registry each time, although it is there."""
+    there = ImageSpec("debian", "debian:12", build=False)
+    specs = [SPEC, there, replace(there, key="asks", pull_policy="always")]
+    asked = call(monkeypatch, images=[to_dict(spec) for spec in specs])
+    assert asked["missing_images"] == ["agent", "asks"]
+    assert "missing_images" not in call(monkeypatch, False, images=[to_dict(there)])
 
 
 def test_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
