@@ -39,8 +39,8 @@ options:
   variables:
     description:
       - The host's variables, such as C(hostvars[inventory_hostname]). Read are C(container_engine), C(container_engine_url),
-        C(container_engine_install), C(container_bootstrap), C(container_link_address), C(link_address_manage),
-        C(prepare_skip), and the names of those that begin with the name of a role.
+        C(container_engine_install), C(container_bootstrap), C(container_link_address), C(container_registry),
+        C(inventory_hostname), C(link_address_manage), C(prepare_skip), and the names of those that begin with the name of a role.
     type: dict
     required: true
 """
@@ -58,11 +58,12 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The roles in the order in which they run, each with C(role), C(reason) in words, and C(skip), which is true where the
-      inventory does not want it (C(prepare_skip), or C(container_engine_install) is false).
+    - The roles in the order in which they run, each with C(role), C(reason) in words, C(skip), which is true where the
+      inventory does not want it (C(prepare_skip), or C(container_engine_install) is false), and C(first), which is true
+      where other hosts wait for it.
   type: list
   elements: dict
-  sample: [{role: nvidia_toolkit, reason: "toolkit-missing: The NVIDIA container toolkit is not installed", skip: false}]
+  sample: [{role: nvidia_toolkit, reason: "toolkit-missing: The NVIDIA container toolkit is not installed", skip: false, first: false}]
 """
 
 

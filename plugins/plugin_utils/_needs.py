@@ -21,7 +21,18 @@ from ._nearest import did_you_mean
 Facts = Mapping[str, t.Any]
 Variables = Mapping[str, t.Any]
 
-ROLES = ("wsl", "docker_desktop", "podman", "docker", "nvidia_toolkit", "rocm", "intel", "mesa", "link_address")
+ROLES = (
+    "wsl",
+    "docker_desktop",
+    "podman",
+    "docker",
+    "nvidia_toolkit",
+    "rocm",
+    "intel",
+    "mesa",
+    "link_address",
+    "registry",
+)
 """In the order in which they run: what is below an engine before it, and what is told to an engine after it."""
 
 MENDED = {
@@ -51,6 +62,8 @@ READ = (
     "container_engine_install",
     "container_bootstrap",
     "container_link_address",
+    "container_registry",
+    "inventory_hostname",
     "link_address_manage",
     "prepare_skip",
 )
@@ -71,6 +84,8 @@ class Need:
     """Why, one sentence without a full stop."""
     skip: bool = False
     """The inventory does not want it: `prepare_skip`, or `container_engine_install: false`."""
+    first: bool = False
+    """Other hosts wait for it: it runs before any role of theirs."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +136,8 @@ def needs(gpu: Facts | None, variables: Variables) -> list[dict[str, t.Any]]:
     reasons = dict(_reasons(host))
     install = _flag(variables, "container_engine_install", True)
     refused = skipped | (set() if install else {"podman", "docker"})
-    return [asdict(Need(role, reasons[role], role in refused)) for role in ROLES if role in reasons]
+    first = {"registry"} if _serves(host) else set()
+    return [asdict(Need(role, reasons[role], role in refused, role in first)) for role in ROLES if role in reasons]
 
 
 def engine_elsewhere(variables: Variables) -> bool:
@@ -222,6 +238,24 @@ def _mesa(host: _Host, _engine_comes: bool) -> str:
     return _told(host, "mesa")
 
 
+def _registry(host: _Host, _engine_comes: bool) -> str:
+    """A Docker Desktop trusts what its own machine's system does; nothing can be put into its virtual machine."""
+    said = host.variables.get("container_registry")
+    address = said.get("address") if isinstance(said, Mapping) else said
+    if not said or (not _serves(host) and (host.platform in ("macos", "wsl1") or _is_desktop(host.facts))):
+        return ""
+    return f"it {'serves' if _serves(host) else 'trusts'} the registry {address}"
+
+
+def _serves(host: _Host) -> bool:
+    said = host.variables.get("container_registry")
+    return (
+        isinstance(said, Mapping)
+        and bool(said.get("host"))
+        and said["host"] == host.variables.get("inventory_hostname")
+    )
+
+
 _RULES: dict[str, t.Callable[[_Host, bool], str]] = {
     "wsl": _wsl,
     "docker_desktop": _docker_desktop,
@@ -229,6 +263,7 @@ _RULES: dict[str, t.Callable[[_Host, bool], str]] = {
     "rocm": _rocm,
     "intel": _intel,
     "mesa": _mesa,
+    "registry": _registry,
 }
 
 

@@ -143,6 +143,16 @@ def test_every_verdict_makes_sense(name: str, engine: str) -> None:
         ("cpu-server", {"nvidia_toolkit_version": None}, ""),
         ("cpu-server", {"link_address_manage": True}, ""),
         ("cpu-server", {"link_address_manage": True, "container_link_address": "10.77.1.1"}, "link_address"),
+        ("cpu-server", {"container_registry": {"address": "pc2:5000", "host": "pc2"}}, "registry"),
+        ("cpu-server", {"container_registry": {"address": "registry.example.org"}}, "registry"),
+        ("cpu-server", {"container_registry": {}}, ""),
+        # A Docker Desktop has a machine of its own, whose trust is the system's.
+        ("mac", {"container_registry": {"address": "pc2:5000", "host": "pc2"}}, ""),
+        (
+            "wsl2-mainpc-docker-desktop",
+            {"container_engine": "docker", "container_registry": {"address": "pc2:5000", "host": "pc2"}},
+            "wsl docker_desktop",
+        ),
         ("nvidia-procfs-only", {"container_engine_install": False}, "nvidia_toolkit"),
         ("nvidia-tools-only", {"container_engine_install": False}, "nvidia_toolkit"),
         ("nvidia-procfs-only", {"prepare_skip": ["nvidia_toolkit"]}, "podman"),
@@ -159,6 +169,13 @@ def test_every_verdict_makes_sense(name: str, engine: str) -> None:
 )
 def test_the_inventory_decides(name: str, variables: dict[str, t.Any], expected: str) -> None:
     assert roles(name, **variables) == expected
+
+
+@pytest.mark.parametrize(("name", "first", "words"), [("pc2", True, "serves"), ("mainpc", False, "trusts")])
+def test_who_serves_the_registry_comes_before_who_trusts_it(name: str, first: bool, words: str) -> None:
+    registry = {"address": "pc2:5000", "host": "pc2"}
+    (need,) = needs(facts("cpu-server"), {"container_registry": registry, "inventory_hostname": name})
+    assert need == {"role": "registry", "reason": f"it {words} the registry pc2:5000", "skip": False, "first": first}
 
 
 def test_what_is_skipped_is_still_said() -> None:
