@@ -13,6 +13,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import ImageSpec, from_dict, to_dict
 from ansible_collections.gpu_fleet.containers.plugins.modules.image_build import ARGUMENTS
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import plain, run
@@ -22,16 +23,22 @@ from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events impor
     run_with_events,
     send_file,
 )
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.secrets import SHORTEST
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import secret_values
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.context import read_context, write_archive
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.options import spec_from_options
 
 MODULE = "gpu_fleet.containers.image_build"
-_PASSED_ON = ("engine", "engine_url", "engine_tls", "cache_dir")
+_PASSED_ON = ("engine", "engine_url", "engine_tls", "cache_dir", "docker_cli")
 _TIMEOUT = 4 * 3600.0
 """Seconds for all images of a call: pulls of GPU bases take many gigabytes."""
 
-# Ids of intermediate layers and containers, which both builders print after every step.
-_NOISE = re.compile(r"\s*(-+> |Removing intermediate container |[0-9a-f]{64}$)")
+# Ids of intermediate layers and containers, which the builders print after every step; of BuildKit also how far each
+# transfer is and the ids of its own steps.
+_NOISE = re.compile(
+    r"\s*(-+> |Removing intermediate container |[0-9a-f]{64}$"
+    r"|#\d+ (sha256:|DONE |\.\.\.$|transferring |resolve |extracting |exporting |writing |naming |\[internal\]))"
+)
 
 display = Display()
 
@@ -68,19 +75,47 @@ class ActionModule(ActionBase):
         needed = {entry["key"] for entry in asked["images"] if entry["context_needed"]}
         needed |= {spec.key for spec in pulling if spec.build}
         with remote_folder(self) as folder:
+            arguments["secret_values"] = self._secret_values(
+                [spec for spec in specs if spec.key in needed], options, task_vars
+            )  # fmt: skip
             for spec, image in zip(specs, arguments["images"], strict=True):
                 if spec.key in needed:
                     image["context_archive"] = self._send_context(spec, folder)
             host = task_vars.get("inventory_hostname", "")
             return run_with_events(self, MODULE, arguments, task_vars, _TIMEOUT, lambda event: _display(host, event))
 
+    def _secret_values(
+        self, specs: t.Iterable[ImageSpec], options: dict[str, t.Any], task_vars: dict[str, t.Any]
+    ) -> dict[str, str]:
+        """Source key → value, of the secrets that these builds read."""
+        wanted = {source for spec in specs for source in spec.secrets.values()}
+        sources = {key: source for key, source in options["secrets"].items() if key in wanted}
+        if options["images"] is None:
+            sources = {key: _on_controller(key, source, self._loader.get_basedir()) for key, source in sources.items()}
+        variables = plain(self._templar.template(task_vars.get("container_secrets", {})))
+        values = secret_values(sources, variables)
+        for key, value in values.items():
+            if len(value) < SHORTEST:
+                raise InputError(
+                    f"the secret's value has fewer than {SHORTEST} characters",
+                    f"secrets.{key}",
+                    "Ansible would blank such a short word in all it prints.",
+                )
+        return values
+
     def _send_context(self, spec: ImageSpec, folder: str) -> str:
         """Path on the host of the context's archive, in `folder`."""
-        in_context = "" if spec.containerfile_text else spec.containerfile
         extra = {spec.containerfile: spec.containerfile_text} if spec.containerfile_text else {}
         with tempfile.NamedTemporaryFile(prefix="gpu-fleet-context-", suffix=".tar") as local:
-            write_archive(read_context(spec.context, in_context, spec.key), local.name, extra)
+            write_archive(read_context(spec.context, spec.containerfile, spec.key), local.name, extra)
             return send_file(self, local.name, folder, os.path.basename(local.name))
+
+
+def _on_controller(name: str, source: t.Any, base_dir: str) -> dict[str, str]:
+    """A by-hand secret as a plan has it: its file by an absolute path. Raises InputError."""
+    if not isinstance(source, dict) or len(source) != 1 or not {"variable", "file"} & set(source):
+        raise InputError("is not understood", f"secrets.{name}", "Write {variable: NAME} or {file: PATH}.")
+    return {key: os.path.join(base_dir, value) if key == "file" else value for key, value in source.items()}
 
 
 def _display(host: str, event: dict[str, t.Any]) -> None:

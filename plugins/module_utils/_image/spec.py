@@ -48,7 +48,7 @@ class ImageSpec:
     containerfile: str = "Dockerfile"
     """Relative to the context."""
     containerfile_text: str = ""
-    """Its content where it does not lie in the context (``dockerfile_inline``, or a path outside)."""
+    """Its content where the context's own is not meant: ``dockerfile_inline``, a template, a path outside, pinned bases."""
     arguments: dict[str, str] = field(default_factory=dict)
     target: str = ""
     platform: str = ""

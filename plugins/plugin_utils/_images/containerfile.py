@@ -83,6 +83,43 @@ def parse_bases(text: str, arguments: Mapping[str, str], target: str = "", path:
     return Bases(tuple(dict.fromkeys(found)), defaults, starts[_index(target, stages)])
 
 
+def replace_bases(text: str, arguments: Mapping[str, str], images: Mapping[str, str], path: str) -> str:
+    """The Containerfile with other images in its FROM and COPY --from.
+
+    images: what is written there with its variables filled in, as `parse_bases` has it → what is to stand there. Raises
+    InputError where it cannot be put there.
+    """
+    lines = text.splitlines(keepends=True)
+    variables: dict[str, str] = {}
+    started = False
+    for instruction in instructions(text):
+        where = f"{path}:{instruction.line}"
+        if instruction.name == "ARG" and not started:
+            _declare(instruction.rest, arguments, variables, {}, where)
+        elif instruction.name == "FROM":
+            started = True
+            written, _stage = _from_words(instruction.rest, where)
+            image = _fill(written.strip("\"'"), variables, where)
+            if image in images and images[image] != written:
+                _put(lines, instruction.line - 1, written, images[image], where)
+        elif instruction.name in ("COPY", "ADD"):
+            for image in _copied_from(instruction.rest, []):
+                if image in images:
+                    _put(lines, instruction.line - 1, f"--from={image}", f"--from={images[image]}", where)
+    return "".join(lines)
+
+
+def _put(lines: list[str], first: int, old: str, new: str, where: str) -> None:
+    """Replace a word of the instruction that begins on this line; it may go on over more of them."""
+    word = re.compile(rf"(?<!\S){re.escape(old)}(?=[\s\\`]|$)")
+    for number in range(first, len(lines)):
+        changed = word.sub(lambda match: new, lines[number], count=1)
+        if changed != lines[number]:
+            lines[number] = changed
+            return
+    raise InputError(f"{old} is not in one piece, so it cannot get its digest", where, "Write it on one line.")
+
+
 def instructions(text: str) -> t.Iterator[Instruction]:
     """Instructions with continuation lines joined; comments, blank lines and here-document bodies left out."""
     escape = _escape_character(text)

@@ -78,9 +78,12 @@ def digest_context(context: Context, where: str = "") -> str:
 
 
 def write_archive(context: Context, destination: str, extra: t.Mapping[str, str] | None = None) -> None:
-    """Write a tar of the context, the same bytes for the same context. `extra`: further files by path, as text."""
+    """Write a tar of the context, the same bytes for the same context. `extra`: files by path, as text, further ones or in place of the context's."""
+    extra = extra or {}
     with tarfile.open(destination, "w", format=tarfile.PAX_FORMAT) as archive:
         for entry in context.entries:
+            if entry.path in extra:
+                continue
             member = _member(entry)
             if entry.type != "file":
                 archive.addfile(member)
@@ -88,7 +91,7 @@ def write_archive(context: Context, destination: str, extra: t.Mapping[str, str]
             with open(os.path.join(context.root, entry.path), "rb") as stream:
                 member.size = os.fstat(stream.fileno()).st_size
                 archive.addfile(member, stream)
-        for path, text in sorted((extra or {}).items()):
+        for path, text in sorted(extra.items()):
             member = _member(Entry(path, "file"))
             content = text.encode()
             member.size = len(content)

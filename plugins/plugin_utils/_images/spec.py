@@ -20,6 +20,7 @@ from .._compose.spec import BuildExtensions, BuildVariant
 from .._nearest import did_you_mean
 from .containerfile import parse_bases
 from .context import digest_context, read_context
+from .pin import Pin, pinned, unpinned
 from .template import TARGET, template_path
 
 FALL_BACK = {"nvidia-wsl": "nvidia", "nvidia-tegra": "nvidia", "rocm-wsl": "rocm"}
@@ -63,6 +64,7 @@ def image_spec(
     platform: str = "",
     pull_policy: str = "",
     secrets: Mapping[str, str] | None = None,
+    pin: Pin = unpinned,
     memo: dict[tuple[str, str], str] | None = None,
 ) -> ImageSpec:
     """The image that a service is built as on a host with this GPU stack.
@@ -71,8 +73,8 @@ def image_spec(
     build: Compose's canonical mapping (`context` absolute). image: the service's image
     name, or ``<project>-<service>`` as Compose names it.
     pull_policy: only checked, what is built is never pulled. secrets: name → source key, of those that
-    `build.secrets` may name. memo: context digests read
-    so far, when several services share a context.
+    `build.secrets` may name. pin: gives a base its digest (`lock.Pins.pin`). memo: context digests read so far, when
+    several services share a context.
     Raises InputError: context, Containerfile or template missing, unknown variable, unsupported key.
     """
     where = f"{service_key}.build"
@@ -125,15 +127,26 @@ def image_spec(
         pull_policy="always" if build.get("pull") else "missing",
         where=service_key,
     )
-    return replace(spec, inputs=_inputs(spec, text, memo[context, in_context]))
+    # The identity of the bases stands beside the inputs in an image's name: pinning what is there makes nothing anew.
+    spec = replace(spec, inputs=_inputs(spec, text, memo[context, in_context]))
+    return pinned(spec, text, pin, where, name)
 
 
-def pulled_spec(service_key: str, image: str, *, platform: str = "", pull_policy: str = "") -> ImageSpec:
+def pulled_spec(
+    service_key: str, image: str, *, platform: str = "", pull_policy: str = "", pin: Pin = unpinned
+) -> ImageSpec:
     """The image of a service without `build`. Raises InputError for a name or policy that means nothing."""
-    reference = _check_reference(image, f"{service_key}.image")
+    where = f"{service_key}.image"
+    reference = _check_reference(image, where)
     policy = _pull_policy(service_key, pull_policy)
     return ImageSpec(
-        key=reference, repository=reference, build=False, platform=platform, pull_policy=policy, where=service_key
+        key=reference,
+        # What is never pulled was put there by hand, and no registry has to know it.
+        repository=reference if policy == "never" else pin(reference, where),
+        build=False,
+        platform=platform,
+        pull_policy=policy,
+        where=service_key,
     )
 
 
