@@ -26,6 +26,12 @@ def ca_path(address: str, directory: str = DIRECTORIES[-1]) -> str:
     return os.path.join(directory, address, NAME)
 
 
+def known(address: str, directories: Iterable[str] = DIRECTORIES) -> list[str]:
+    """Paths of the CAs that this host's engines trust for a registry, ours and those of others."""
+    places = [os.path.join(directory, address) for directory in directories]
+    return [os.path.join(place, name) for place in places for name in sorted(_entries(place)) if name.endswith(".crt")]
+
+
 class Change(t.NamedTuple):
     """A file that has to change; without a text it goes."""
 
