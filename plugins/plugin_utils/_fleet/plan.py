@@ -19,6 +19,7 @@ from ...module_utils._access.plan import AccessPlan
 from ...module_utils._errors import InputError, raise_all
 from ...module_utils._gpu.model import GpuHost
 from ...module_utils._group.config import Group, Service, to_dict
+from .._images.lock import Lock, Pins, read_lock
 from .._nearest import did_you_mean
 from . import display, elsewhere, gpu, secrets, vram, warnings
 from .boot import BootWaits, boot_waits
@@ -54,6 +55,7 @@ class HostPlan:
     notes: list[str] = field(default_factory=list)
     """Warnings about its services."""
     engine_key: str = ""
+    architecture: str = ""
     libraries: dict[str, list[str]] = field(default_factory=dict)
     """LD_LIBRARY_PATH that a GPU's libraries need → services that get it so, in place of their image's own."""
 
@@ -99,18 +101,20 @@ def make_plan(
     builders = Builders({host.name: host for host in hosts}, known)
     claims: list[vram.Claim] = []
     memo: dict[tuple[str, str], str] = {}
+    locks = _locks(inner, errors)
     machines = {host.machine: known[host.name] for host in inner if host.name in known}
     plans = []
     # Always in the inventory's order, so that the choice of a GPU does not depend on the limit.
     for host in hosts:
         if host.name in known:
-            plans.append(_plan_host(host, fleet, known[host.name], builders, claims, memo, errors))
+            plans.append(_plan_host(host, fleet, known[host.name], builders, claims, memo, locks, errors))
         elif not host.inside and host.machine in machines:
             _claim_outside(host, fleet, machines[host.machine], claims)
     budgets = vram.budgets(inner, known, claims)
     vram.check_budgets(budgets, errors)
     raise_all(_once(errors))
     notes = [*remarks, *notes, *_warnings(fleet, plans)]
+    notes += [note for pins in locks.values() for note in pins.warnings()]
     selected = [node for plan in plans for node in _nodes(plan) if not only or node[1] in only]
     data = {plan.host.name: _host_data(plan, fleet, selected) for plan in plans}
     order = waves(fleet.graph, selected)
@@ -120,6 +124,7 @@ def make_plan(
         "waves": [[{"host": host, "group": group} for host, group in wave] for wave in order],
         "rounds": rounds(fleet.graph, selected),
         "image_builders": builders.data({spec["builder"] for plan in plans for spec in _made_elsewhere(plan)}),
+        "locks": {path: sorted(pins.asked) for path, pins in locks.items()},
         # Not «warnings»: Ansible takes that key out of a result before it is registered.
         "plan_warnings": notes,
         "text": render(
@@ -133,6 +138,16 @@ def _lost(variables: Mapping[str, Mapping[str, t.Any]], placements: list[Placeme
     meant = [values.get("container_groups") for values in variables.values()]
     names = {name for entry in meant if isinstance(entry, list) for name in entry if isinstance(name, str)}
     return names - {placement.name for placement in placements}
+
+
+def _locks(hosts: list[Host], errors: Errors) -> dict[str, Pins]:
+    """The lock files that these hosts' images get their digests from, by path; an empty one where it cannot be read."""
+    result = {}
+    for path in dict.fromkeys(host.images_lock for host in hosts):
+        result[path] = Pins(Lock(path))
+        with errors.collect():
+            result[path] = Pins(read_lock(path))
+    return result
 
 
 def _check_only(only: Sequence[str], placements: list[Placement], lost: set[str], errors: Errors) -> None:
@@ -186,12 +201,13 @@ def _plan_host(
     builders: Builders,
     claims: list[vram.Claim],
     memo: dict[tuple[str, str], str],
+    locks: Mapping[str, Pins],
     errors: Errors,
 ) -> HostPlan:
-    """One host's part. `claims` (GPU memory planned so far, on any host) and `memo` (build contexts) grow."""
-    plan = HostPlan(host, claims=claims, engine_key=engine_key(host, facts))
+    """One host's part. `claims` (GPU memory planned so far, on any host), `memo` (build contexts) and `locks` grow."""
+    plan = HostPlan(host, claims=claims, engine_key=engine_key(host, facts), architecture=facts.architecture)
     placements = fleet.on(host)
-    images = HostImages(placements, memo, lambda platform: builders.of(host, platform))
+    images = HostImages(placements, memo, lambda platform: builders.of(host, platform), locks[host.images_lock])
     values = dict(host.secrets)
     for placement in placements:
         found = secrets.sources(placement, errors)
@@ -308,14 +324,22 @@ def _made_elsewhere(plan: HostPlan) -> list[dict[str, t.Any]]:
     return [spec for spec in plan.images.values() if spec.get("builder")]
 
 
+def _images_of(plan: HostPlan, groups: Sequence[str]) -> list[str]:
+    """Keys of the images that these of its groups use."""
+    names = {service.config.image for group in plan.groups if group.name in groups for service in group.services}
+    return [key for key in plan.images if key in names or f"build:{key}" in names]
+
+
 def _host_data(plan: HostPlan, fleet: Fleet, selected: list[Node]) -> dict[str, t.Any]:
     inside = {placement.host.name for placement in fleet.placements if placement.host.inside}
+    groups = [group for host, group in selected if host == plan.host.name]
     return {
         "engine": plan.host.engine,
         "engine_url": plan.host.engine_url,
         "engine_tls": dict(plan.host.engine_tls) or None,
         "adopt": plan.host.adopt,
         "engine_key": plan.engine_key,
+        "architecture": plan.architecture,
         "state_dir": plan.host.state_dir,
         "cache_dir": plan.host.cache_dir,
         "supervisor": plan.host.supervisor,
@@ -324,7 +348,8 @@ def _host_data(plan: HostPlan, fleet: Fleet, selected: list[Node]) -> dict[str, 
         "images": plan.images,
         "files": plan.files,
         "secrets": plan.secrets,
-        "selected": [group for host, group in selected if host == plan.host.name],
+        "selected": groups,
+        "selected_images": _images_of(plan, groups),
         "gpu": plan.gpu,
         "displays": plan.displays,
         "links": links_to_ask(plan.groups),

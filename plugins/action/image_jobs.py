@@ -1,0 +1,64 @@
+# Copyright (c) 2026 the gpu_fleet.containers developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who builds which image and what is moved, once a play, on the controller. Worked out in plugin_utils/_image_jobs.py."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import plain, run
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._image_jobs import image_jobs, image_moves
+
+ARGUMENTS = {
+    "plan": {"type": "dict", "required": True},
+    "jobs": {"type": "dict"},
+}
+
+Registered = t.Callable[[str, str], dict[str, t.Any]]
+"""(host, variable) → what was registered there; empty where nothing was."""
+
+
+class ActionModule(ActionBase):
+    BYPASS_HOST_LOOP = True
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        task_vars = task_vars or {}
+        hostvars = task_vars["hostvars"]
+
+        def registered(host: str, name: str) -> dict[str, t.Any]:
+            return plain(hostvars[host].get(name)) or {}
+
+        plan = {key: plain(arguments["plan"][key]) for key in ("hosts", "image_builders")}
+        jobs = plain(arguments["jobs"])
+        if jobs is None:
+            hosts = plain(task_vars["ansible_play_hosts"])
+            result.update(run(lambda: {"changed": False, **_jobs(plan, hosts, registered)}))
+        else:
+            result.update({"changed": False, **image_moves(plan, jobs, answers(jobs, registered))})
+        return result
+
+
+def _jobs(plan: Mapping[str, t.Any], hosts: list[str], registered: Registered) -> dict[str, t.Any]:
+    missing = {
+        host: registered(host, "fleet_asked").get("missing_images", []) for host in hosts if host in plan["hosts"]
+    }
+    looked = [entry for host in hosts[:1] for entry in registered(host, "fleet_builders_seen").get("results", ())]
+    return image_jobs(plan, missing, {entry["fleet_builder"]: entry for entry in looked})
+
+
+def answers(jobs: Mapping[str, t.Any], registered: Registered) -> dict[str, dict[str, t.Any]]:
+    """Builder → what image_build answered there, whoever made the call."""
+    found = {host: registered(host, "fleet_built") for host in jobs["builds"]}
+    for host, builds in jobs["elsewhere"].items():
+        results = registered(host, "fleet_built_elsewhere").get("results", ())
+        found |= {build["host"]: result for build, result in zip(builds, results, strict=False)}
+    return found
