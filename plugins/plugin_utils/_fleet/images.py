@@ -11,6 +11,7 @@ from dataclasses import replace
 from ...module_utils._engine.reference import parse_reference
 from ...module_utils._errors import FleetError
 from ...module_utils._image.spec import ImageSpec
+from .._images.lock import Lock, Pins
 from .._images.spec import image_spec, pulled_spec
 from .placement import Placement
 from .secrets import source_key
@@ -26,8 +27,12 @@ class HostImages:
         placements: list[Placement],
         memo: dict[tuple[str, str], str],
         builder: Callable[[str], str] = lambda platform: "",
+        pins: Pins | None = None,
     ) -> None:
-        """builder: the host that builds an image of this platform (empty: the host's own) for this one, or empty."""
+        """builder: the host that builds an image of this platform (empty: the host's own) for this one, or empty.
+
+        pins: the lock file's digests; told of every image that a registry has to know.
+        """
         self.specs: dict[str, ImageSpec] = {}
         self._memo = memo
         self._builder = builder
@@ -37,6 +42,8 @@ class HostImages:
             for service, content in placement.services.items():
                 if content.get("build") is not None:
                     self._builders.setdefault(_name(image_name(placement, service)), (placement, service))
+        self._pins = pins or Pins(Lock(""))
+        self._pins.built |= set(self._builders)
 
     def image_of(self, placement: Placement, service: str, stack: str) -> str:
         """What the container configuration says: ``build:<key>`` or a reference. Raises InputError."""
@@ -45,7 +52,7 @@ class HostImages:
         # As in Compose, a service may use the image that another one builds.
         builder = builder or self._builders.get(_name(content["image"]))
         if builder is None:
-            return self._keep(_pulled(placement, service, content))
+            return self._keep(self._pulled(placement, service, content))
         return BUILD + self._keep(self._built(*builder, stack, content))
 
     def _built(self, placement: Placement, service: str, stack: str, user: Mapping) -> ImageSpec:
@@ -59,9 +66,19 @@ class HostImages:
             platform=user.get("platform") or content.get("platform") or "",
             pull_policy=user.get("pull_policy") or "",
             secrets={name: source_key(placement, name) for name in placement.spec.secrets},
+            pin=self._pins.pin,
             memo=self._memo,
         )
         return replace(spec, builder=self._builder(spec.platform))
+
+    def _pulled(self, placement: Placement, service: str, content: Mapping) -> ImageSpec:
+        return pulled_spec(
+            placement.where("services", service),
+            content["image"],
+            platform=content.get("platform") or "",
+            pull_policy=content.get("pull_policy") or "",
+            pin=self._pins.pin,
+        )
 
     def _keep(self, spec: ImageSpec) -> str:
         known = self.specs.get(spec.key)
@@ -75,15 +92,6 @@ class HostImages:
 def image_name(placement: Placement, service: str) -> str:
     """The image's name, or the one that Compose gives to a build without one."""
     return placement.services[service].get("image") or f"{placement.name}-{service}"
-
-
-def _pulled(placement: Placement, service: str, content: Mapping) -> ImageSpec:
-    return pulled_spec(
-        placement.where("services", service),
-        content["image"],
-        platform=content.get("platform") or "",
-        pull_policy=content.get("pull_policy") or "",
-    )
 
 
 def _name(image: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import os
 import re
 import typing as t
 from collections.abc import Collection, Mapping
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ...module_utils._engine.docker_url import is_elsewhere
 from ...module_utils._errors import InputError
+from .._images.lock import NAME
 from .._nearest import did_you_mean
 from . import elsewhere
 from .builders import read_builders
@@ -50,6 +52,7 @@ VARIABLES = (
     "container_state_dir",
     "container_cache_dir",
     "container_image_builders",
+    "container_images_lock",
     *OF_REGISTRY,
     "container_supervisor",
     "container_boot_wait",
@@ -121,6 +124,8 @@ class Host:
     cache_dir: str = CACHE_DIR
     builders: Mapping[str, str] = field(default_factory=dict)
     """Architecture → the inventory host that builds this one's images of it."""
+    images_lock: str = NAME
+    """Path on the controller of the file with the digests of its images."""
     registry: Registry | None = None
     """What images pass through that this host builds for others."""
     supervisor: str = "engine"
@@ -182,6 +187,9 @@ def _read_host(name: str, values: Mapping[str, t.Any], inside: bool, everybody: 
         state_dir=_text(name, values, "container_state_dir") or STATE_DIR,
         cache_dir=_text(name, values, "container_cache_dir") or CACHE_DIR,
         builders=read_builders(name, values.get("container_image_builders"), everybody),
+        images_lock=os.path.join(
+            _text(name, values, "inventory_dir"), _text(name, values, "container_images_lock") or NAME
+        ),
         registry=read_registry(name, values, everybody),
         supervisor=supervisor,
         boot_wait=_boot_wait(name, values.get("container_boot_wait")),

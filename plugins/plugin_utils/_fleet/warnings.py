@@ -10,7 +10,6 @@ import typing as t
 from collections.abc import Mapping
 
 from ...module_utils._access.plan import AccessPlan
-from ...module_utils._engine.reference import parse_reference
 from ...module_utils._group.config import Service
 from .links import Resolved
 from .needs import Graph
@@ -19,18 +18,11 @@ from .ports import ALL_ADDRESSES, Published
 
 
 def service_warnings(placement: Placement, service: Service) -> t.Iterator[str]:
-    """About one service: privileged, an image that is not pinned, the host's network."""
+    """About one service: what it may do on the host."""
     where = placement.where("services", service.name)
     config = service.config
     if config.privileged:
         yield f"{where} is privileged: it can do anything on the host. Name the capabilities it needs in cap_add."
-    if not config.image.startswith("build:"):
-        reference = parse_reference(config.image)
-        if not reference.digest and reference.tag == "latest":
-            yield (
-                f"{where} runs {config.image}, which is a different image every now and then."
-                " Name a version or a digest."
-            )
 
 
 def access_warnings(where: str, access: AccessPlan, content: Mapping[str, t.Any]) -> t.Iterator[str]:

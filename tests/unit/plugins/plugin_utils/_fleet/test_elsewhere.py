@@ -127,7 +127,9 @@ def test_the_desktop_inventory_says_who_gets_what_and_why():
     configs = {name: host["groups"][0]["services"][0]["config"] for name, host in made["hosts"].items()}
     assert configs["macbook"]["environment"] == {"OPENAI_BASE_URL": "http://host.docker.internal:12434/engines/v1"}
     assert "devices" not in configs["macbook"] and configs["macstudio"]["devices"] == ["/dev/dri"]
-    assert not made["plan_warnings"], made["plan_warnings"]
+    notes = made["plan_warnings"]
+    assert all(" is whatever its registry has on the day it is pulled" in note for note in notes), notes
+    assert len(notes) == len(*made["locks"].values()), "one for each image without a digest"
 
 
 def test_a_mac_without_either_gets_the_cpu_and_the_plan_says_why():

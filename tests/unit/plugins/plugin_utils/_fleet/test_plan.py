@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 import yaml
@@ -37,6 +37,7 @@ class World:
         (directory / "groups").mkdir(parents=True)
         for name, content in self.groups.items():
             (directory / "groups" / f"{name}.yml").write_text(yaml.safe_dump(content, sort_keys=False))
+        (directory / "images.lock.yml").write_text(LOCK)
         for name, content in self.files.items():
             path = directory / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,6 +47,10 @@ class World:
             values.setdefault("inventory_dir", str(directory))
         facts = {"mainpc": cpu_facts(), "pc2": cpu_facts(), **self.facts}
         return make_plan(variables, facts, load_group, self.inside, self.only)
+
+
+LOCK = f'images: {{"docker.io/library/{REDIS}": "sha256:{"a" * 64}"}}'
+"""So that only the tests of it are told that an image has no digest."""
 
 
 def one(name="web", image=REDIS, **keys):
@@ -693,6 +698,43 @@ def test_hosts_on_one_machine_share_the_gpu_whatever_the_limit(tmp_path):
         world.plan(tmp_path)
 
 
+def test_a_lock_file_gives_digests_to_what_is_pulled_and_to_bases(tmp_path):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "Containerfile").write_text("FROM debian:13\n")
+    build = {"dockerfile_inline": "FROM ai-system/base\nCOPY --from=redis:7.2 /a /a\n"}
+    core = {
+        "services": {
+            "base": {"image": "ai-system/base", "build": "../base"},
+            "made": {"image": "ai-system/made", "build": build},
+            "store": {"image": REDIS},
+        }
+    }
+    tools = {"services": {"other": {"image": "quay.io/a/b:1"}, "again": {"image": REDIS}}}
+    digest = f"sha256:{'d' * 64}"
+    files = {"locks/pc2.yml": f"images:\n  docker.io/library/redis:7.2: {digest}\n  quay.io/a/b:1: {digest}\n"}
+    world = World({"core": core, "tools": tools}, {"container_groups": ["core"]}, files=files)
+    world = replace(world, pc2={"container_groups": ["tools"], "container_images_lock": "locks/pc2.yml"})
+    made = world.plan(tmp_path)
+    images = {host: content["images"] for host, content in made["hosts"].items()}
+    locked = f"docker.io/library/redis:7.2@sha256:{'a' * 64}"
+    assert images["mainpc"]["docker.io/library/redis:7.2"]["repository"] == locked
+    assert images["mainpc"]["localhost/ai-system/made"]["bases"] == ["ai-system/base", locked]
+    assert images["pc2"]["docker.io/library/redis:7.2"]["repository"] == f"docker.io/library/redis:7.2@{digest}"
+    assert made["locks"] == {
+        str(tmp_path / "images.lock.yml"): ["docker.io/library/debian:13", "docker.io/library/redis:7.2"],
+        str(tmp_path / "locks/pc2.yml"): ["docker.io/library/redis:7.2", "quay.io/a/b:1"],
+    }
+    (note,) = made["plan_warnings"]
+    assert note.startswith("mainpc: groups/core.yml:2:3: services.base.build: docker.io/library/debian:13 is whatever")
+
+
+def test_a_lock_file_that_is_none_is_an_error_with_its_line(tmp_path):
+    world = World({"core": one()}, {"container_groups": ["core"], "container_images_lock": "bad.yml"})
+    world = replace(world, files={"bad.yml": "images:\n  docker.io/library/redis:7.2: latest\n"})
+    with pytest.raises(FleetError, match=r"bad\.yml:2: images: docker.io/library/redis:7\.2: 'latest' is not a digest"):
+        world.plan(tmp_path)
+
+
 def test_warnings(tmp_path):
     world = World(
         {"core": one(image="redis", privileged=True, ports=["0.0.0.0:80:80"]), "spare": one()},
@@ -702,10 +744,10 @@ def test_warnings(tmp_path):
         "groups/spare.yml: no host has this group in its container_groups",
         "mainpc: groups/core.yml:2:3: services.web is privileged: it can do anything on the host."
         " Name the capabilities it needs in cap_add.",
-        "mainpc: groups/core.yml:2:3: services.web runs docker.io/library/redis:latest, which is a different image every"
-        " now and then. Name a version or a digest.",
         "mainpc: groups/core.yml:6:7: services.web.ports[0] is published on all addresses of mainpc."
         " Write an address in front, or set container_link_address for mainpc.",
+        "mainpc: groups/core.yml:2:3: services.web.image: docker.io/library/redis:latest is whatever its registry has on the"
+        " day it is pulled. «ansible-playbook build.yml -e update_lock=true» writes its digest into images.lock.yml.",
     ]
 
 
