@@ -52,13 +52,18 @@ options:
         default: ""
   password:
     description:
-      - Of the user of O(registry), or for the registry that is started; there it is needed, best random.
+      - Of the user of O(registry), or for the registry that is started. That takes 16 to 72 characters, best random ones.
     type: str
   address:
     description:
       - IP address of this host that other hosts reach it at. Needed without O(registry).
     type: str
     default: ""
+  port:
+    description:
+      - Port to serve at. V(0) is one that is free.
+    type: int
+    default: 0
   time_limit:
     description:
       - Seconds after which a registry that was started ends by itself.
@@ -184,10 +189,28 @@ summary:
   sample: ["pushed localhost/ai-system/agent:0f3c5d1e9a77"]
 """
 
+import contextlib
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_url import Tls, is_elsewhere
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.login import Login
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import open_engine
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError, InputError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._host.directories import own_directory
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._image import serve
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.offer import (
+    Events as OnEvent,
+)
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.offer import (
+    Offered,
+    plan_offers,
+    push_images,
+)
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._lock import locked
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE, ENGINE_TLS
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.events import Events
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 REGISTRY = {
@@ -204,6 +227,7 @@ ARGUMENTS = {
     "registry": {"type": "dict", "options": REGISTRY},
     "password": {"type": "str", "no_log": True},
     "address": {"type": "str", "default": ""},
+    "port": {"type": "int", "default": 0},
     "time_limit": {"type": "int", "default": 14400},
     "offer": {"type": "dict"},
     "cache_dir": {"type": "path", "default": "/var/cache/gpu-fleet"},
@@ -211,17 +235,84 @@ ARGUMENTS = {
 }
 
 
-def offer(module: AnsibleModule) -> dict:
-    if module.params["state"] == "present" and not module.params["registry"] and not module.params["address"]:
+def run(module: AnsibleModule) -> dict:
+    params = module.params
+    folder = os.path.join(own_directory(params["cache_dir"]), "registry")
+    if params["state"] == "absent":
+        return _end(folder, (params["offer"] or {}).get("ca") or "", module.check_mode)
+    _refuse_incomplete(params)
+    if module.check_mode:
+        registry = params["registry"] or {"address": "", "ca": "", "username": serve.USERNAME}
+        login = Login(registry["address"], registry["username"], "", registry["ca"])
+        return _answer(plan_offers(params["images"]), login, True)
+    with contextlib.closing(Events(params["events"] or "")) as events:
+        return _answer(*_offer(params, folder, events.write), False)
+
+
+def _refuse_incomplete(params: dict) -> None:
+    if params["registry"]:
+        if params["registry"]["username"] and not params["password"]:
+            raise InputError("it is empty", "password", "Set container_registry_password.")
+        return
+    if not params["address"]:
         raise InputError(
             "neither `registry` nor `address` is given", mend="Name the IP address that other hosts reach."
         )
-    raise InputError("images cannot be offered by this version yet")
+    if len(params["password"] or "") < 16 or len(params["password"].encode()) > 72:
+        raise InputError(
+            "a transfer takes one of 16 to 72 characters", "password", "Make a random one for each transfer."
+        )
+    if is_elsewhere(params["engine_url"]):
+        raise EngineError(
+            f"an engine at {params['engine_url']} cannot push to a registry of this machine",
+            "container_engine_url",
+            "Build on a host with an engine of its own, or name a registry (container_registry).",
+        )
+
+
+def _offer(params: dict, folder: str, events: OnEvent) -> tuple[list[Offered], Login]:
+    engine = open_engine(params["engine"], params["engine_url"], Tls.from_dict(params["engine_tls"]))
+    if params["registry"]:
+        registry = params["registry"]
+        login = Login(registry["address"], registry["username"], params["password"] or "", registry["ca"])
+        return push_images(engine, params["images"], login, events), login
+    serve.find_program()
+    with locked(os.path.join(folder, "lock")), serve.taking(folder, params["password"]) as login:
+        offered = push_images(engine, params["images"], login, events)
+    return offered, serve.serve(folder, params["address"], params["port"], params["password"], params["time_limit"])
+
+
+def _end(folder: str, ca: str, check_mode: bool) -> dict:
+    count = len(serve.serving(folder, ca)) if check_mode else serve.end(folder, ca)
+    return {
+        "changed": count > 0,
+        "summary": ["would end the transfer" if check_mode else "ended the transfer"] * bool(count),
+    }
+
+
+def _answer(offered: list[Offered], login: Login, check_mode: bool) -> dict:
+    changes = [entry for entry in offered if entry.action != "present"]
+    return {
+        "changed": bool(changes),
+        "offer": {
+            "address": login.address,
+            "ca": login.ca,
+            "username": login.username,
+            "images": {
+                entry.reference: {"repository": entry.repository, "digest": entry.digest, "size": entry.size}
+                for entry in offered
+            },
+        },
+        "images": [
+            {"reference": entry.reference, "action": entry.action, "seconds": entry.seconds} for entry in offered
+        ],
+        "summary": [f"{'would push' if check_mode else 'pushed'} {entry.reference}" for entry in changes],
+    }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run_module(module, offer)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

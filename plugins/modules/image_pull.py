@@ -132,10 +132,25 @@ summary:
   sample: ["pulled localhost/ai-system/agent:0f3c5d1e9a77: 1 of 5 layers was not here (5.0 MB)"]
 """
 
+import contextlib
+import dataclasses
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine, ObservedImage
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_url import Tls
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.login import Login
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import is_installed, open_engine
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._host.directories import own_directory
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.blobs import size
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.fetch import (
+    Fetched,
+    Fetcher,
+    plan_pulls,
+    wanted_images,
+)
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE, ENGINE_TLS
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.events import Events
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
 OFFER = {
@@ -157,7 +172,44 @@ ARGUMENTS = {
 
 
 def pull(module: AnsibleModule) -> dict:
-    raise InputError("images cannot be pulled by this version yet")
+    params, offer = module.params, module.params["offer"]
+    wanted = wanted_images(offer["images"], params["images"])
+    if module.check_mode:
+        done = plan_pulls(wanted, _images_there(module))
+    else:
+        login = Login(offer["address"], offer["username"], params["password"] or "", offer["ca"])
+        with contextlib.closing(Events(params["events"] or "")) as events:
+            done = Fetcher(_open(module), login, own_directory(params["cache_dir"]), events.write).fetch(wanted)
+    changes = [entry for entry in done if entry.changed]
+    return {
+        "changed": bool(changes),
+        "images": [dataclasses.asdict(entry) for entry in done],
+        "received_bytes": sum(entry.received_bytes for entry in done),
+        "summary": [_line(entry, module.check_mode) for entry in changes],
+        "diff": {
+            "before": "".join(f"{entry.reference}: absent\n" for entry in changes),
+            "after": "".join(f"{entry.reference}: pulled\n" for entry in changes),
+        },
+    }
+
+
+def _images_there(module: AnsibleModule) -> tuple[ObservedImage, ...]:
+    name, url = module.params["engine"], module.params["engine_url"]
+    if not url and not is_installed(name):
+        # A host that gets its engine during the run: one that is not there is empty.
+        return ()
+    return _open(module).observe().images
+
+
+def _open(module: AnsibleModule) -> Engine:
+    params = module.params
+    return open_engine(params["engine"], params["engine_url"], Tls.from_dict(params["engine_tls"]))
+
+
+def _line(entry: Fetched, check_mode: bool) -> str:
+    if check_mode:
+        return f"would pull {entry.reference}: {entry.reason}"
+    return f"pulled {entry.reference}: {entry.reason}, {size(entry.received_bytes)} came in {entry.seconds:.1f} s"
 
 
 def main() -> None:
