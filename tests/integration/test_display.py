@@ -1,6 +1,6 @@
 """A real X server, and containers that draw on it: by its cookie, which is seen nowhere else, and not without.
 
-The server is Xvfb in a container of its own; its socket appears in this machine's /tmp/.X11-unix, which is private here.
+The server is Xvfb in a container of its own.
 """
 
 from __future__ import annotations
@@ -13,19 +13,16 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 import typing as t
-import uuid
 
 import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import xauthority
 
 from .conftest import VULKAN_IMAGE
-from .deploy_system import OneGroup, cli, containers, inspected, touched
+from .deploy_system import OneGroup, containers, inspected, touched
+from .x_server import NUMBER, SOCKETS, XServer, private_sockets
 
-SOCKETS = pathlib.Path("/tmp/.X11-unix")
-NUMBER = "91"
 DRAWER, STRANGER = "screen-drawer-1", "screen-stranger-1"
 
 # The stranger has the socket and no cookie, as with `-v /tmp/.X11-unix:/tmp/.X11-unix` and nothing else.
@@ -70,42 +67,6 @@ class Screen(OneGroup):
         (self.inventory / "groups/screen.yml").write_text(text)
 
 
-class XServer:
-    """Xvfb in a container of `engine`; its cookie lies where KWin and SDDM keep theirs."""
-
-    def __init__(self, engine: str, folder: pathlib.Path) -> None:
-        self.engine, self.folder, self.name = engine, folder, f"x{uuid.uuid4().hex[:8]}"
-        self.cookie = b""
-
-    def start(self) -> None:
-        """With a cookie that it had never before."""
-        self.cookie = uuid.uuid4().bytes
-        entry = xauthority.Entry(xauthority.LOCAL, b"another-host", NUMBER.encode(), xauthority.MAGIC, self.cookie)
-        file = self.folder / "xauth_test"
-        file.write_bytes(xauthority.dump([entry]))
-        file.chmod(0o600)
-        places = ("-v", f"{SOCKETS}:{SOCKETS}", "-v", f"{file}:{file}:ro", "--network", "none")
-        server = ("Xvfb", f":{NUMBER}", "-nolisten", "tcp", "-auth", str(file), "-screen", "0", "640x480x24")
-        cli(self.engine, "run", "-d", "--name", self.name, *places, VULKAN_IMAGE, *server)
-        end = time.monotonic() + 60
-        while not self._answers():
-            assert time.monotonic() < end, cli(self.engine, "logs", self.name)
-            time.sleep(0.1)
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError):
-            return not xauthority.ask(f"{SOCKETS}/X{NUMBER}", xauthority.MAGIC, self.cookie)
-        return False
-
-    def kill(self) -> None:
-        """As the kernel or a crash does: the socket stays."""
-        cli(self.engine, "kill", "-s", "KILL", self.name)
-        subprocess.run([self.engine, "rm", "-f", self.name], capture_output=True, check=True)
-
-    def remove(self) -> None:
-        subprocess.run([self.engine, "rm", "-f", self.name], capture_output=True, check=False)
-
-
 @pytest.fixture(params=["podman", "docker"])
 def screen(request, link_address, vulkan_image, tmp_path: pathlib.Path) -> t.Iterator[Screen]:
     vulkan_image(request.getfixturevalue(f"{request.param}_engine"))
@@ -126,19 +87,14 @@ def sessions() -> t.Iterator[pathlib.Path]:
 
 @pytest.fixture
 def x_server(screen: Screen, sessions: pathlib.Path) -> t.Iterator[XServer]:
-    if not SOCKETS.exists():
-        # /tmp is the host's. The directory stays: another private machine may have mounted something on it meanwhile.
-        SOCKETS.mkdir()
-        SOCKETS.chmod(0o1777)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", str(SOCKETS)], check=True)
-    (sessions / "0").mkdir(mode=0o700)
-    server = XServer(screen.engine, sessions / "0")
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
-        subprocess.run(["umount", "-l", str(SOCKETS)], check=True)
+    with private_sockets():
+        (sessions / "0").mkdir(mode=0o700)
+        server = XServer(screen.engine, sessions / "0")
+        try:
+            server.start()
+            yield server
+        finally:
+            server.remove()
 
 
 def run_in(engine: str, name: str, *words: str) -> subprocess.CompletedProcess[str]:
