@@ -20,6 +20,12 @@ description:
   - The context is read on the controller and sent only when the host has to build.
   - A base that can be neither found nor pulled is made from the distribution's mirror, if there is a recipe for it. This
     takes C(mmdebstrap) on the host.
+  - Docker builds with BuildKit, by whichever docker program on the host can, Podman with Buildah; their caches are kept, so
+    a change builds again only what it must.
+  - What was built is looked into before it gets its tags. A library of a GPU driver in a layer above the base is an error,
+    and so is the value of one of O(secrets), wherever it stands in the image. Stubs and C(compat) folders of CUDA are no
+    drivers.
+  - The packages of the image are listed beside it (CycloneDX, JSON), and its labels follow the OCI image specification.
   - It only adds images and never removes one. A failed build leaves no tag behind.
 options:
   name:
@@ -126,9 +132,28 @@ options:
       - Images of a fleet plan, as M(gpu_fleet.containers.fleet_plan) returns them, instead of O(name).
     type: list
     elements: dict
+  secrets:
+    description:
+      - What the build may read as C(/run/secrets/NAME) in a step with C(RUN --mount=type=secret,id=NAME), by name. Each has
+        either C(variable), a name in the variable C(container_secrets), or C(file), a path on the controller.
+      - With O(images) the C(secrets) of the plan's host.
+      - On the host the values lie on a tmpfs, for this user alone, only while it builds. They do not count for what an image
+        is known by, so a changed value builds nothing again.
+    type: dict
+    default: {}
+  secret_values:
+    description:
+      - Filled by the action plugin, of O(secrets).
+    type: dict
+    default: {}
+  docker_cli:
+    description:
+      - The docker program to build with. Empty means one that can use BuildKit, looked for on the C(PATH) and beside it.
+      - Where there is none, the builder of Docker's API does what needs no BuildKit.
+    type: path
   cache_dir:
     description:
-      - Where bootstrapped bases are kept on the host.
+      - Where bootstrapped bases and the lists of packages are kept on the host.
       - For the default, a user other than root who cannot write there gets C($XDG_CACHE_HOME/gpu-fleet) or
         C(~/.cache/gpu-fleet).
     type: path
@@ -181,10 +206,18 @@ EXAMPLES = r"""
       packages: [python3, python3-zmq]
       pull: false
 
+- name: Build with a password that stays out of the image
+  gpu_fleet.containers.image_build:
+    name: ai-system/agent
+    context: images/agent  # RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf pip install -r requirements.txt
+    secrets:
+      pip_conf: {variable: pip_conf}  # in container_secrets
+
 - name: Stage the images of a plan
   gpu_fleet.containers.image_build:
     engine: "{{ fleet.hosts[inventory_hostname].engine }}"
     images: "{{ fleet.hosts[inventory_hostname].images.values() }}"
+    secrets: "{{ fleet.hosts[inventory_hostname].secrets }}"
 """
 
 RETURN = r"""
@@ -212,6 +245,9 @@ images:
     context_needed:
       description: In check mode, whether building it takes the context.
       type: bool
+    sbom:
+      description: Path on the host of the list of its packages, where it was built now; else empty.
+      type: str
   sample:
     - key: localhost/ai-system/agent
       reference: localhost/ai-system/agent:0f3c5d1e9a77
@@ -219,6 +255,7 @@ images:
       reason: not built yet
       seconds: 12.5
       context_needed: false
+      sbom: /var/cache/gpu-fleet/sbom/ai-system/agent-0f3c5d1e9a77.cdx.json
 missing_images:
   description:
     - Keys of the images for which there is something to do, or that ask a registry each time. The name is that of
@@ -279,6 +316,9 @@ ARGUMENTS = {
     "stacks": {"type": "dict", "default": {}},
     "bootstrap": {"type": "dict", "options": BOOTSTRAP},
     "images": {"type": "list", "elements": "dict"},
+    "secrets": {"type": "dict", "default": {}, "no_log": False},  # where they are
+    "secret_values": {"type": "dict", "default": {}, "no_log": True},
+    "docker_cli": {"type": "path"},
     "cache_dir": {"type": "path", "default": "/var/cache/gpu-fleet"},
     "events": {"type": "path"},
 }
@@ -297,8 +337,9 @@ def stage(module: AnsibleModule) -> dict:
         done = plan_images(specs, _images_there(module))
     else:
         engine = _open(module)
+        cache_dir, secrets = own_directory(module.params["cache_dir"]), module.params["secret_values"]
         with contextlib.closing(Events(module.params["events"] or "")) as events:
-            done = Stager(engine, own_directory(module.params["cache_dir"]), archives, events.write).stage(specs)
+            done = Stager(engine, cache_dir, archives, events.write, secrets).stage(specs)
     changes = [entry for entry in done if entry.changed]
     due = {entry.key for entry in changes} | {spec.key for spec in specs if spec.pull_policy == "always"}
     return {
@@ -323,7 +364,8 @@ def _images_there(module: AnsibleModule) -> tuple[ObservedImage, ...]:
 
 def _open(module: AnsibleModule) -> Engine:
     params = module.params
-    return open_engine(params["engine"], params["engine_url"], Tls.from_dict(params["engine_tls"]))
+    tls = Tls.from_dict(params["engine_tls"])
+    return open_engine(params["engine"], params["engine_url"], tls, docker_cli=params["docker_cli"] or "")
 
 
 def _line(entry: Done, check_mode: bool) -> str:

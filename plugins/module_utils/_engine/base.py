@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 from .._errors import EngineError
 from .._group.config import ContainerConfig, NetworkConfig, VolumeConfig
+from .incoming import IncomingImage
+from .login import Login
 
 UNIT_EDITED = "with an edited unit"
 """State of a container whose unit's file somebody changed: it runs as that says, now or when it is started next."""
@@ -171,8 +173,18 @@ class Engine(t.Protocol):
         target: str = "",
         platform: str = "",
         on_line: t.Callable[[str], None] | None = None,
+        secrets: dict[str, str] | None = None,
     ) -> str:
-        """Build from a context directory on this host; `containerfile` is relative to it. Returns the image id."""
+        """Build from a context directory on this host; `containerfile` is relative to it. Returns the image id.
+
+        tags: may be empty; the image then has its id only. secrets: id → file with the value. The engine's caches are used.
+        """
+
+    def image_layers(self, reference: str) -> tuple[str, ...]:
+        """Diff ids (``sha256:…``) of an image's layers, the lowest first."""
+
+    def saved_image(self, reference: str) -> t.ContextManager[t.IO[bytes]]:
+        """The image as an archive (`_image/inspect.py` reads it), as it comes. Raises EngineError, also at its end."""
 
     def import_image(self, archive: str, reference: str, labels: dict[str, str]) -> str:
         """Make an image of one layer from a root file system archive (tar, may be compressed)."""
@@ -180,3 +192,18 @@ class Engine(t.Protocol):
     def tag_image(self, reference: str, new_reference: str) -> None: ...
 
     def remove_image(self, reference: str) -> None: ...
+
+    reuses: str
+    """Which layers need not be handed to `load_image`: `incoming.BY_LAYER`, `BY_CHAIN` or `BY_NOTHING`."""
+
+    def architecture(self) -> str:
+        """What it runs images for, in OCI's words (``arm64``)."""
+
+    def all_layers(self) -> dict[str, tuple[str, ...]]:
+        """Diff ids (``sha256:…``) of every image by its id, the lowest layer first."""
+
+    def push_image(self, reference: str, login: Login, repository: str, tag: str) -> None:
+        """Push to a registry, with gzip. It leaves no name of the registry's at the image."""
+
+    def load_image(self, image: IncomingImage) -> None:
+        """Take an image of which some layers may be here already. It gets its tag when all of it is there."""

@@ -11,18 +11,24 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
-import threading
+import os
 import time
 import typing as t
 
 from .._errors import EngineError
+from .._gpu.model import oci_architecture
 from .._group.config import ContainerConfig, NetworkConfig, VolumeConfig
 from . import delivery
 from . import docker_arguments as arguments_of
+from . import docker_buildkit as buildkit
+from . import docker_moving as moving
 from . import docker_parse as parse
 from .base import Health, Observed, ObservedContainer
 from .docker_connect import connect
-from .docker_url import Tls
+from .docker_stream import Chunks, follow, read
+from .docker_url import Tls, default_url
+from .incoming import IncomingImage
+from .login import Login
 from .reference import parse_reference
 
 try:
@@ -33,6 +39,8 @@ except ImportError:
     docker = None
 
 _NOT_FOUND = 404
+_BUILDKIT = (1, 39)
+"""The API's version with which BuildKit came (Engine API version history)."""
 
 
 class DockerEngine:
@@ -40,10 +48,11 @@ class DockerEngine:
 
     name = "docker"
 
-    def __init__(self, url: str = "", tls: Tls | None = None) -> None:
-        """Connects. Raises EngineError naming the URL tried and what to do."""
+    def __init__(self, url: str = "", tls: Tls | None = None, docker_cli: str = "") -> None:
+        """Connects. docker_cli: the program to build with; empty: what is found. Raises EngineError naming the URL tried."""
         self.url = url
         """Where it was opened, as it was given."""
+        self._tls, self._docker_cli = tls, docker_cli
         connected = connect(url, tls)
         self._client, self._broken = connected.client, connected.error
         self.version = connected.said.get("Version", "")
@@ -230,7 +239,7 @@ class DockerEngine:
         with self._asking(f"container {name}"):
             exec_id = self._client.exec_create(name, list(argv))["Id"]
             stream = self._client.exec_start(exec_id, stream=True)
-            output, ended = _read(stream, timeout)
+            output, ended = read(stream, timeout)
             if not ended:
                 # ValueError: up to 5.0 the SDK's stream is a plain generator, which the reading thread is still in.
                 with contextlib.suppress(docker.errors.DockerException, OSError, ValueError):
@@ -257,7 +266,7 @@ class DockerEngine:
         path = f"image {reference}"
         with self._asking(path):
             events = self._client.pull(reference, stream=True, decode=True, platform=platform or None)
-            _follow(events, path, None)
+            follow(events, path, None)
 
     def build_image(
         self,
@@ -269,8 +278,16 @@ class DockerEngine:
         target: str = "",
         platform: str = "",
         on_line: t.Callable[[str], None] | None = None,
+        secrets: dict[str, str] | None = None,
     ) -> str:
+        """With BuildKit where a docker program can; else with the builder of the API, which the daemon has by itself."""
         path = f"image {tags[0]}" if tags else f"build of {context}"
+        client = None if self._podman or self._api < _BUILDKIT else buildkit.find_client(self._docker_cli)
+        if client is not None:
+            what = (context, containerfile, tags, arguments, labels, target, platform, secrets or {})
+            where = buildkit.Place(self.url or default_url(), self._tls)
+            return buildkit.run(client, where, buildkit.Build(*what), on_line, path)
+        buildkit.refuse_old_builder(os.path.join(context, containerfile), secrets or {}, path)
         with self._asking(path):
             events = self._client.build(
                 path=context,
@@ -285,12 +302,24 @@ class DockerEngine:
                 decode=True,
                 timeout=None,
             )
-            image_id = _follow(events, path, on_line)
-            if tags:
-                image_id = self._client.inspect_image(tags[0])["Id"]
+            image_id = follow(events, path, on_line)
         for tag in tags[1:]:
             self.tag_image(tags[0], tag)
         return image_id
+
+    def image_layers(self, reference: str) -> tuple[str, ...]:
+        with self._asking(f"image {reference}"):
+            return tuple((self._client.inspect_image(reference).get("RootFS") or {}).get("Layers") or ())
+
+    @contextlib.contextmanager
+    def saved_image(self, reference: str) -> t.Iterator[t.IO[bytes]]:
+        path = f"image {reference}"
+        with self._asking(path):
+            # Not get_image: the daemon may take minutes before the first byte (it writes all of it to its disk first).
+            response = self._client._get(self._client._url("/images/{0}/get", reference), stream=True, timeout=None)
+            chunks = self._client._stream_raw_result(response, 1 << 20, False)
+        with contextlib.closing(response):
+            yield t.cast("t.IO[bytes]", Chunks(chunks, lambda: self._asking(path)))
 
     def import_image(self, archive: str, reference: str, labels: dict[str, str]) -> str:
         name = parse_reference(reference)
@@ -308,39 +337,30 @@ class DockerEngine:
     def remove_image(self, reference: str) -> None:
         self._remove(f"image {reference}", lambda: self._client.remove_image(reference))
 
+    @property
+    def reuses(self) -> str:
+        with self._asking("docker info"):
+            return moving.reuses(self._client.info(), self._podman is not None)
+
+    def architecture(self) -> str:
+        with self._asking("docker info"):
+            return oci_architecture(self._client.info().get("Architecture") or "")
+
+    def all_layers(self) -> dict[str, tuple[str, ...]]:
+        with self._asking("images"):
+            return moving.all_layers(self._client, self._gone, docker.errors.APIError)
+
+    def push_image(self, reference: str, login: Login, repository: str, tag: str) -> None:
+        path = f"image {reference}"
+        with self._asking(path):
+            follow(moving.push(self._client, reference, login, repository, tag), path, None)
+
+    def load_image(self, image: IncomingImage) -> None:
+        path = f"image {image.reference}"
+        with self._asking(path):
+            follow(moving.load(self._client, image), path, None)
+
 
 def _words(error: t.Any) -> str:
     explanation = error.explanation
     return (explanation.decode(errors="replace") if isinstance(explanation, bytes) else explanation) or str(error)
-
-
-def _read(stream: t.Iterable[bytes], timeout: float) -> tuple[str, bool]:
-    """What a stream says within `timeout` seconds, and whether it ended by then."""
-    chunks: list[bytes] = []
-
-    def collect() -> None:
-        # Closing the stream from outside ends the read with one of these.
-        with contextlib.suppress(OSError, ValueError, docker.errors.DockerException):
-            for chunk in stream:
-                chunks.append(chunk)
-
-    reader = threading.Thread(target=collect, daemon=True)
-    reader.start()
-    reader.join(timeout)
-    return b"".join(list(chunks)).decode(errors="replace"), not reader.is_alive()
-
-
-def _follow(events: t.Iterable[dict[str, t.Any]], path: str, on_line: t.Callable[[str], None] | None) -> str:
-    """Read the events of a build or pull to the end; returns the image id if one was named. An error event raises."""
-    last: list[str] = []
-    image_id = ""
-    for event in events:
-        image_id = (event.get("aux") or {}).get("ID") or image_id
-        for line in (event.get("stream") or "").splitlines():
-            if line.strip():
-                last = [*last[-19:], line.rstrip()]
-                if on_line:
-                    on_line(line.rstrip())
-        if event.get("error"):
-            raise EngineError("docker: " + "\n".join([*last, event["error"].strip()]), path=path)
-    return image_id

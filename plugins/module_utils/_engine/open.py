@@ -17,11 +17,12 @@ from .base import Engine
 from .docker_url import Tls, default_socket
 
 
-def open_engine(name: str, url: str = "", tls: Tls | None = None, supervisor: str = "") -> Engine:
+def open_engine(name: str, url: str = "", tls: Tls | None = None, supervisor: str = "", docker_cli: str = "") -> Engine:
     """The adapter for ``podman`` or ``docker``.
 
     url: where Docker answers (``unix://``, ``tcp://``, ``ssh://``); empty is its default socket.
     tls: for ``tcp://``. supervisor: ``systemd`` where new containers of Podman are to be units of systemd.
+    docker_cli: the docker program that images are built with; empty: one that can is looked for.
     Raises EngineError with a mend when the engine is not installed or does not answer, or cannot have that supervisor.
     """
     if name == "podman":
@@ -35,7 +36,7 @@ def open_engine(name: str, url: str = "", tls: Tls | None = None, supervisor: st
     if name == "docker":
         from .docker import DockerEngine
 
-        return DockerEngine(url, tls)
+        return DockerEngine(url, tls, docker_cli)
     raise EngineError(f"unknown engine {name!r}", path="container_engine", mend="Use podman or docker.")
 
 

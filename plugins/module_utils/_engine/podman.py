@@ -13,14 +13,19 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import os
+import platform
 import tempfile
 import typing as t
 
 from .._errors import EngineError
+from .._gpu.model import oci_architecture
 from .._group.config import ContainerConfig, Healthcheck, NetworkConfig, VolumeConfig
 from . import podman_arguments as arguments_of
+from . import podman_moving as moving
 from . import podman_parse as parse
 from .base import Health, Observed, ObservedContainer
+from .incoming import BY_LAYER, IncomingImage
+from .login import Login
 from .podman_command import PodmanCommand, verb
 
 _GONE = ("no such container", "no container with name or id", "no such object")
@@ -30,6 +35,7 @@ class PodmanEngine:
     """The Podman of the user who runs this (root's, or the user's own)."""
 
     name = "podman"
+    reuses = BY_LAYER
 
     def __init__(self, program: str = "podman", environment: dict[str, str] | None = None) -> None:
         """program: a name on PATH or a path. environment: instead of this process's own. Raises EngineError if absent."""
@@ -210,10 +216,13 @@ class PodmanEngine:
         target: str = "",
         platform: str = "",
         on_line: t.Callable[[str], None] | None = None,
+        secrets: dict[str, str] | None = None,
     ) -> str:
         with tempfile.TemporaryDirectory(prefix="gpu-fleet-build-") as folder:
             id_file = os.path.join(folder, "id")
-            words = arguments_of.build_image(context, containerfile, tags, arguments, labels, target, platform, id_file)
+            words = arguments_of.build_image(
+                context, containerfile, tags, arguments, labels, target, platform, id_file, secrets or {}
+            )
             self._podman.stream(words, on_line, path=f"image {tags[0]}" if tags else f"build of {context}")
             with open(id_file, encoding="utf-8") as stream:
                 text = stream.read().strip()
@@ -240,6 +249,14 @@ class PodmanEngine:
                     mend="Leave $ out of build.labels: this Podman expands it (containers/podman#29095).",
                 )
 
+    def image_layers(self, reference: str) -> tuple[str, ...]:
+        text = self._podman.ask("image", "inspect", "--format", "json", reference, path=f"image {reference}")
+        return tuple((parse.documents(text, "image inspect")[0].get("RootFS") or {}).get("Layers") or ())
+
+    def saved_image(self, reference: str) -> t.ContextManager[t.IO[bytes]]:
+        name = reference[len("sha256:") :] if reference.startswith("sha256:") else reference
+        return self._podman.output(["save", "--quiet", "--format=docker-archive", name], path=f"image {reference}")
+
     def import_image(self, archive: str, reference: str, labels: dict[str, str]) -> str:
         text = self._podman.ask(*arguments_of.import_image(archive, reference, labels), path=f"image {reference}")
         last = text.strip().splitlines()[-1]
@@ -250,6 +267,18 @@ class PodmanEngine:
 
     def remove_image(self, reference: str) -> None:
         self._remove(("image", "rm", reference), f"image {reference}", "image not known")
+
+    def architecture(self) -> str:
+        return oci_architecture(platform.machine())
+
+    def all_layers(self) -> dict[str, tuple[str, ...]]:
+        return moving.all_layers(self._podman)
+
+    def push_image(self, reference: str, login: Login, repository: str, tag: str) -> None:
+        moving.push(self._podman, reference, login, repository, tag)
+
+    def load_image(self, image: IncomingImage) -> None:
+        moving.load(self._podman, image)
 
 
 def make_bind_sources(config: ContainerConfig) -> None:

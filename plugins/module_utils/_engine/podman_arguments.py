@@ -124,14 +124,16 @@ def build_image(
     target: str,
     platform: str,
     id_file: str,
+    secrets: dict[str, str],
 ) -> Words:
-    """``podman build``. The docker format keeps HEALTHCHECK, which the OCI format has no place for."""
+    """``podman build``. secrets: id → file. The docker format keeps HEALTHCHECK, which the OCI format has no place for."""
     words = ["build", "--format=docker", "--pull=false", f"--iidfile={id_file}", f"--file={context}/{containerfile}"]
     words += _each("--tag", tags)
     words += _pairs("--build-arg", arguments)
     words += _pairs("--label", labels)
     words += ["--target", target] if target else []
     words += ["--platform", platform] if platform else []
+    words += _each("--secret", [f"id={name},src={path}" for name, path in sorted(secrets.items())])
     return [*words, context]
 
 

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 import typing as t
 from dataclasses import dataclass
 
 from .._errors import EngineError
+from .._lines import run_lines
 from . import podman_parse as parse
 from .base import PREPARE
 from .podman_arguments import Dialect, read_dialect
@@ -45,8 +48,8 @@ class PodmanCommand:
         self._lock = threading.Lock()
         self.version, self.numbers = parse.version(self.ask("--version"))
 
-    def run(self, *words: str, timeout: float | None = None) -> Answer:
-        """Status 124 when there was no answer within `timeout` seconds. Raises EngineError only if it cannot be started."""
+    def run(self, *words: str, timeout: float | None = None, folder: str | None = None) -> Answer:
+        """folder: to run it in. Status 124 when there was no answer within `timeout` seconds. Raises EngineError only if it cannot be started."""
         try:
             done = subprocess.run(
                 [self._program, *words],
@@ -55,6 +58,7 @@ class PodmanCommand:
                 text=True,
                 errors="replace",
                 env=self._environment,
+                cwd=folder,
                 timeout=timeout,
                 check=False,
             )
@@ -64,9 +68,9 @@ class PodmanCommand:
             raise EngineError(f"podman could not be run: {error.strerror}", path=self._program) from error
         return Answer(done.returncode, done.stdout, done.stderr)
 
-    def ask(self, *words: str, path: str = "podman") -> str:
+    def ask(self, *words: str, path: str = "podman", folder: str | None = None) -> str:
         """Standard output. Raises EngineError with podman's own words when it failed."""
-        answer = self.run(*words)
+        answer = self.run(*words, folder=folder)
         if answer.status:
             raise EngineError(f"podman {verb(words)}: {answer.words}", path=path)
         return answer.stdout
@@ -85,22 +89,39 @@ class PodmanCommand:
 
     def stream(self, words: t.Sequence[str], on_line: t.Callable[[str], None] | None, path: str) -> None:
         """Run, handing on every line as it comes; the last lines go into the error."""
-        last: list[str] = []
-        with subprocess.Popen(
-            [self._program, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=self._environment,
-        ) as process:
-            for line in process.stdout or ():
-                last = [*last[-19:], line.rstrip()]
-                if on_line:
-                    on_line(line.rstrip())
-        if process.returncode:
+        try:
+            status, last = run_lines([self._program, *words], on_line, self._environment)
+        except OSError as error:
+            raise EngineError(f"podman could not be run: {error.strerror}", path=self._program) from error
+        if status:
             raise EngineError(f"podman {verb(words)} failed:\n" + "\n".join(last), path=path)
+
+    @contextlib.contextmanager
+    def output(self, words: t.Sequence[str], path: str) -> t.Iterator[t.IO[bytes]]:
+        """Standard output as it comes. Raises EngineError with podman's own words when it failed, at the end."""
+        with (
+            tempfile.TemporaryFile() as said,
+            subprocess.Popen(
+                [self._program, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                env=self._environment,
+            ) as process,
+        ):
+            output = t.cast("t.IO[bytes]", process.stdout)
+            try:
+                yield output
+                # The reader stops at the end of the archive, which need not be the end of the output.
+                while output.read(1 << 20):
+                    pass
+            except BaseException:
+                # Podman ends by this, if it has not ended by itself, which then is what the reader failed of.
+                output.close()
+                if process.wait() <= 0 or "broken pipe" in _said(said):
+                    raise
+            if process.wait():
+                raise EngineError(f"podman {verb(words)}: {parse.complaint(_said(said))}", path=path)
 
 
 def command_environment(
@@ -127,6 +148,11 @@ def verb(words: t.Sequence[str]) -> str:
     words = words[2:] if words[0] == "--runtime" else words
     count = 2 if words[0] in ("network", "volume", "image", "healthcheck") else 1
     return " ".join(words[:count])
+
+
+def _said(file: t.IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 def _text(data: t.Any) -> str:

@@ -14,19 +14,17 @@ import glob
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import typing as t
-from collections import deque
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from .._errors import EngineError, InputError
+from .._lines import run_lines
 from .._lock import locked
 from .identity import architecture, recipe_digest
 from .spec import Bootstrap
 
-_LAST_LINES = 20
 _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)")
 _DISTRIBUTIONS = ("debian", "ubuntu", "ubuntu-ports", "raspbian")
 
@@ -84,7 +82,7 @@ def _make(recipe: Bootstrap, debian: str, path: str, on_line: t.Callable[[str], 
     os.close(descriptor)
     try:
         argv = command(recipe, debian, temporary, program)
-        status, lines = _run(argv, sources(mirror, recipe.suite), on_line)
+        status, lines = run_lines(argv, on_line, text=sources(mirror, recipe.suite))
         if status:
             raise EngineError(f"mmdebstrap ended with status {status}:\n" + "\n".join(lines))
         os.chmod(temporary, 0o644)
@@ -183,18 +181,3 @@ def _read(path: str) -> str:
         return ""
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the apt sources: {error}", path=path) from None
-
-
-def _run(argv: list[str], text: str, on_line: t.Callable[[str], None]) -> tuple[int, list[str]]:
-    """Run with `text` on standard input: exit status and the last lines it wrote."""
-    lines: deque[str] = deque(maxlen=_LAST_LINES)
-    with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as process:
-        stdin, stdout = t.cast(t.IO[str], process.stdin), t.cast(t.IO[str], process.stdout)
-        stdin.write(text)
-        stdin.close()
-        for line in stdout:
-            lines.append(line.rstrip())
-            on_line(line.rstrip())
-    return process.returncode, list(lines)

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Gets the images of a plan onto one engine: pulls, bootstraps a base, builds. Only ever adds.
 
-What is there already is left alone; the builder is not called for it.
+What is there already is left alone; the builder is not called for it. A built image is looked into before it gets its
+name, which is the proof that it is complete and may be used.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._engine.base import Engine, ObservedImage
 from .._engine.reference import parse_reference
@@ -21,11 +22,11 @@ from .._group import labels
 from .._lock import locked
 from .archive import unpacked
 from .bootstrap import base_archive
+from .build import Builder, place
 from .identity import (
     ImageState,
     architecture,
     find_base,
-    join_bases,
     recipe_digest,
     replaceable_base,
     resolve,
@@ -53,6 +54,8 @@ class Done:
     """Of the plan; empty for a base that was needed on the way."""
     context_needed: bool = False
     """Check mode: building it takes the context."""
+    sbom: str = ""
+    """Path on the host of the list of its packages, where it was built now."""
 
     @property
     def changed(self) -> bool:
@@ -99,6 +102,8 @@ class Stager:
     """Path of the context's archive on this host by image key."""
     events: Events
     """Told what happens: ``{"event": "build", "image": …, "line": …}``, also pull and bootstrap."""
+    secrets: t.Mapping[str, str] = field(default_factory=dict)
+    """Source key → value, of the secrets that builds read."""
 
     def stage(self, specs: t.Iterable[ImageSpec]) -> list[Done]:
         """Stage every image: pulls at the same time, builds one after the other. All errors are raised together."""
@@ -145,7 +150,7 @@ class Stager:
         except EngineError as error:
             raise EngineError(
                 f"cannot pull {spec.repository}: {error.message}",
-                _place(spec, "image"),
+                place(spec, "image"),
                 error.mend or "Correct the name, log in to its registry, or load the image by hand.",
             ) from error
         after = resolve(spec, self.engine.observe().images)
@@ -166,7 +171,7 @@ class Stager:
             return [*done, self._tag(spec, state, images)]
         if not state.reference:
             raise EngineError(
-                f"{spec.containerfile}: FROM {', '.join(spec.bases)}: {state.reason}", _place(spec, "build")
+                f"{spec.containerfile}: FROM {', '.join(spec.bases)}: {state.reason}", place(spec, "build")
             )
         archive = self.archives.get(spec.key)
         if not archive:
@@ -176,41 +181,15 @@ class Stager:
                 mend="Call the module through its action plugin.",
             )
         started = time.monotonic()
-        with unpacked(archive) as context:
-            self._run_build(spec, state, context)
-        seconds = time.monotonic() - started
-        return [*done, Done(state.reference, "built", before.reason, seconds, spec.key)]
 
-    def _run_build(self, spec: ImageSpec, state: ImageState, context: str) -> None:
         def on_line(line: str) -> None:
             self.events({"event": "build", "image": state.reference, "line": line})
 
-        arguments = dict(spec.arguments)
-        if state.stand_in and spec.bootstrap:
-            arguments[spec.bootstrap.argument] = state.stand_in
-        try:
-            self.engine.build_image(
-                context,
-                spec.containerfile,
-                # Our own tag is the proof that the image is complete, so it comes last.
-                [*spec.tags, state.reference],
-                arguments,
-                {
-                    **spec.labels,
-                    labels.IMAGE_INPUTS: spec.inputs,
-                    labels.IMAGE_BASE: join_bases(state.base_identities),
-                },
-                spec.target,
-                spec.platform,
-                on_line,
-            )
-        except EngineError as error:
-            # The engine's words end with the build's last lines.
-            raise EngineError(
-                f"building {state.reference} failed: {error.message}",
-                f"{_place(spec, 'build')}: {os.path.join(spec.context, spec.containerfile)}",
-                error.mend,
-            ) from error
+        with unpacked(archive) as context:
+            builder = Builder(self.engine, self.cache_dir, self.secrets)
+            sbom = builder.build(spec, state, context, images, on_line)
+        seconds = time.monotonic() - started
+        return [*done, Done(state.reference, "built", before.reason, seconds, spec.key, sbom=sbom)]
 
     def _need_base(self, spec: ImageSpec, base: str, images: t.Sequence[ObservedImage]) -> list[Done]:
         """Get one base: pull it, or bootstrap what stands in for it."""
@@ -236,7 +215,7 @@ class Stager:
         if recipe is None:
             raise EngineError(
                 f"the base of «FROM {base}» is not on this engine and cannot be pulled: {why}",
-                f"{_place(spec, 'build')}: {os.path.join(spec.context, spec.containerfile)}",
+                f"{place(spec, 'build')}: {os.path.join(spec.context, spec.containerfile)}",
                 "Pull or load it by hand, or give the build an x-bootstrap recipe.",
             )
         return [self._bootstrap(spec, recipe, f"stands in for {base}: {_first_line(why)}")]
@@ -272,20 +251,15 @@ def _refuse_pull(spec: ImageSpec, state: ImageState) -> None:
     if spec.pull_policy == "never":
         raise EngineError(
             f"{spec.repository} is not on this engine, and its pull_policy is never",
-            _place(spec, "image"),
+            place(spec, "image"),
             "Load it by hand, or set pull_policy: missing.",
         )
     if spec.repository.startswith("localhost/") and not state.present:
         raise EngineError(
             f"{spec.repository} is not on this engine, and localhost/ is no registry",
-            _place(spec, "image"),
+            place(spec, "image"),
             "Build or load it, or give the service a build.",
         )
-
-
-def _place(spec: ImageSpec, key: str) -> str:
-    """Where the user wrote it: the service's key in its group file, or the image's name in by-hand use."""
-    return f"{spec.where}.{key}" if spec.where else spec.key
 
 
 def _first_line(text: str) -> str:

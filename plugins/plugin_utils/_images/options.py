@@ -29,6 +29,7 @@ def spec_from_options(options: Mapping[str, t.Any], base_dir: str) -> ImageSpec:
         "labels": options["labels"],
         "tags": options["tags"],
         "pull": options["pull"],
+        "secrets": [{"source": name} for name in options["secrets"]],
     }
     stacks = {name: _variant(name, given, base_dir) for name, given in options["stacks"].items()}
     recipe = options["bootstrap"]
@@ -40,6 +41,7 @@ def spec_from_options(options: Mapping[str, t.Any], base_dir: str) -> ImageSpec:
         options["stack"],
         options["name"],
         platform=options["platform"],
+        secrets={name: name for name in options["secrets"]},
     )
 
 

@@ -21,7 +21,7 @@ def call(
     monkeypatch: pytest.MonkeyPatch, check_mode: bool = True, installed: bool = True, **parameters: t.Any
 ) -> dict[str, t.Any]:
     engine = types.SimpleNamespace(observe=lambda: Observed(images=(BASE,)))
-    monkeypatch.setattr(image_build, "open_engine", lambda name, url, tls: engine)
+    monkeypatch.setattr(image_build, "open_engine", lambda name, url, tls, docker_cli: engine)
     monkeypatch.setattr(image_build, "is_installed", lambda name: installed)
     defaults = {
         "engine": "podman",
@@ -30,6 +30,8 @@ def call(
         "images": None,
         "events": None,
         "cache_dir": "/nowhere",
+        "secret_values": {},
+        "docker_cli": None,
     }
     return image_build.stage(types.SimpleNamespace(params={**defaults, **parameters}, check_mode=check_mode))
 

@@ -23,7 +23,7 @@ def test_what_cannot_be_opened(name, url, message):
 
 def test_names_choose_adapters(monkeypatch):
     monkeypatch.setattr(podman, "PodmanEngine", lambda: "podman")
-    monkeypatch.setattr(docker, "DockerEngine", lambda url, tls: f"docker at {url} {tls}")
+    monkeypatch.setattr(docker, "DockerEngine", lambda url, tls, cli: f"docker at {url} {tls}{cli}")
     assert opening.open_engine("podman") == "podman"
     assert opening.open_engine("docker", "ssh://pc2") == "docker at ssh://pc2 None"
 

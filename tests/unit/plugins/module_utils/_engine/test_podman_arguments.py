@@ -272,9 +272,12 @@ def test_volume_labels_follow_the_dialect():
 
 
 def test_build_and_import():
-    assert arguments.build_image("/c", "sub/Dockerfile", ["a:1", "b:1"], {"X": "1"}, {"l": "v"}, "last", "", "/id") == [
+    assert arguments.build_image(
+        "/c", "sub/Dockerfile", ["a:1", "b:1"], {"X": "1"}, {"l": "v"}, "last", "", "/id", {"token": "/run/0"}
+    ) == [
         *("build", "--format=docker", "--pull=false", "--iidfile=/id", "--file=/c/sub/Dockerfile"),
-        *("--tag", "a:1", "--tag", "b:1", "--build-arg", "X=1", "--label", "l=v", "--target", "last", "/c"),
+        *("--tag", "a:1", "--tag", "b:1", "--build-arg", "X=1", "--label", "l=v", "--target", "last"),
+        *("--secret", "id=token,src=/run/0", "/c"),
     ]
     assert arguments.import_image("/a.tar", "base:1", {"l": "v w"}) == [
         *("import", "--quiet", "--change", "LABEL l=v w", "/a.tar", "base:1"),

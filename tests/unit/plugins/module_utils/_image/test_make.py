@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
+import json
 import pathlib
 import tarfile
 import threading
@@ -18,6 +21,9 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._image import
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.make import Done, Stager, plan_images
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import Bootstrap, ImageSpec
 
+from .archives import diff_id, image, layer
+
+BASE_LAYER = layer({"usr/lib/libcuda.so.1": b"of the base", "etc/os-release": b"ID=debian\nVERSION_ID=12\n"})
 BASE = "docker.io/library/debian:12"
 RECIPE = Bootstrap("BASE", "bookworm")
 SPEC = ImageSpec(
@@ -26,6 +32,7 @@ SPEC = ImageSpec(
     inputs="i" * 64,
     context="/c",
     bases=("debian:12",),
+    base="debian:12",
     arguments={"BASE": "debian:12"},
     labels={"mine": "1"},
 )
@@ -43,6 +50,8 @@ class FakeEngine:
         self.fails = fails
         self.calls: list[tuple[str, ...]] = []
         self.built: dict[str, t.Any] = {}
+        self.files: dict[str, bytes] = {"app/text": b"one"}
+        """What a build puts into its layer."""
 
     def observe(self) -> Observed:
         return Observed(images=tuple(self.images.values()))
@@ -55,10 +64,14 @@ class FakeEngine:
         digests = (f"{name}@sha256:{self.registry[reference]}",)
         self.images[reference] = ObservedImage(f"id {reference}", (reference,), digests)
 
-    def build_image(self, context, containerfile, tags, arguments, labels, target="", platform="", on_line=None) -> str:
-        self.calls.append(("build", tags[-1]))
+    def build_image(
+        self, context, containerfile, tags, arguments, labels, target="", platform="", on_line=None, secrets=None
+    ) -> str:
+        assert tags == (), "an image is looked into before it has a name"
+        self.calls.append(("build",))
         self.built = {
-            "tags": tags,
+            "secrets": {name: pathlib.Path(path).read_text() for name, path in secrets.items()},
+            "tags": [],
             "arguments": arguments,
             "labels": labels,
             "content": sorted(pathlib.Path(context).iterdir()),
@@ -66,9 +79,18 @@ class FakeEngine:
         on_line("STEP 1")
         if self.fails:
             raise EngineError("RUN false: exit status 1")
-        for tag in tags:
-            self.images[tag] = ObservedImage("new", tuple(tags), (), labels)
-        return "new"
+        self.images["sha256:new"] = ObservedImage("sha256:new", (), (), labels)
+        return "sha256:new"
+
+    def image_layers(self, reference: str) -> tuple[str, ...]:
+        return (diff_id(BASE_LAYER),)
+
+    @contextlib.contextmanager
+    def saved_image(self, reference: str) -> t.Iterator[t.IO[bytes]]:
+        yield io.BytesIO(image(BASE_LAYER, layer(self.files)))
+
+    def remove_image(self, reference: str) -> None:
+        del self.images[reference]
 
     def import_image(self, archive: str, reference: str, labels: dict[str, str]) -> str:
         self.calls.append(("import", archive, reference))
@@ -76,9 +98,14 @@ class FakeEngine:
         return "imported"
 
     def tag_image(self, reference: str, new_reference: str) -> None:
-        self.calls.append(("tag", new_reference))
         image = self.images[reference]
-        self.images[reference] = replace(image, tags=(*image.tags, new_reference))
+        if reference == "sha256:new":
+            self.built["tags"].append(new_reference)
+        else:
+            self.calls.append(("tag", new_reference))
+        tags = tuple(dict.fromkeys((*image.tags, new_reference)))
+        same = [name for name, each in self.images.items() if each.id == image.id]
+        self.images.update(dict.fromkeys([*same, new_reference], replace(image, tags=tags)))
 
 
 @pytest.fixture
@@ -91,7 +118,7 @@ def stage(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable
     def call(engine: FakeEngine, *specs: ImageSpec, events: list[dict[str, t.Any]] | None = None) -> list[Done]:
         archives = {spec.key: str(tmp_path / "context.tar") for spec in specs}
         told = [] if events is None else events
-        return Stager(engine, str(tmp_path), archives, told.append).stage(specs)
+        return Stager(engine, str(tmp_path), archives, told.append, {"pip": "value of pip"}).stage(specs)
 
     return call
 
@@ -109,11 +136,15 @@ def test_first_build_and_second_run(stage) -> None:
     done = stage(engine, SPEC, events=events)
     assert actions(done) == ["built"]
     assert engine.built["labels"] == {
+        "org.opencontainers.image.base.name": BASE,
+        "org.opencontainers.image.title": "agent",
+        "org.opencontainers.image.version": done[0].reference.rpartition(":")[2],
         "mine": "1",
         labels.IMAGE_INPUTS: SPEC.inputs,
         labels.IMAGE_BASE: f"id {BASE}",
     }
-    assert events == [{"event": "build", "image": done[0].reference, "line": "STEP 1"}]
+    lines = ["STEP 1", "looking into the image"]
+    assert events == [{"event": "build", "image": done[0].reference, "line": line} for line in lines]
     assert actions(stage(engine, SPEC)) == ["present"]
     assert kinds(engine) == ["build"]
 
@@ -200,6 +231,57 @@ def test_a_failed_build_leaves_no_tag(stage) -> None:
     with pytest.raises(EngineError, match="building localhost/agent:[0-9a-f]{12} failed: RUN false"):
         stage(engine, SPEC)
     assert list(engine.images) == [BASE]
+
+
+def test_a_driver_in_the_image_is_refused_and_nothing_is_left(stage, tmp_path) -> None:
+    engine = FakeEngine(BASE)
+    engine.files["usr/lib/x86_64-linux-gnu/libcuda.so.535.104.05"] = b"driver"
+    with pytest.raises(EngineError) as caught:
+        stage(engine, replace(SPEC, tags=("localhost/agent:stable",)))
+    assert "usr/lib/x86_64-linux-gnu/libcuda.so.535.104.05 in layer 2 of 2" in caught.value.message
+    assert "cuda-toolkit" in caught.value.mend and caught.value.path == "agent: /c/Dockerfile"
+    assert list(engine.images) == [BASE] and not (tmp_path / "sbom").exists()
+
+
+def test_a_secret_reaches_the_build_and_may_not_stay_in_the_image(stage) -> None:
+    engine, spec = FakeEngine(BASE), replace(SPEC, secrets={"token": "pip"})
+    assert actions(stage(engine, spec)) == ["built"]
+    assert engine.built["secrets"] == {"token": "value of pip"}
+    engine.files["root/.netrc"] = b"password value of pip\n"
+    with pytest.raises(EngineError) as caught:
+        stage(engine, replace(spec, inputs="j" * 64))
+    assert "root/.netrc in layer 2 of 2 holds token" in caught.value.message
+    assert "value of pip" not in str(caught.value)
+    with pytest.raises(InputError, match="no value for the build secret token"):
+        stage(engine, replace(spec, inputs="k" * 64, secrets={"token": "other"}))
+
+
+def test_an_image_that_was_there_before_is_not_taken_away(stage) -> None:
+    engine = FakeEngine(BASE)
+    engine.files["usr/lib/wsl/lib/libdxcore.so"] = b"driver"
+    engine.images["sha256:new"] = ObservedImage("sha256:new", ("docker.io/library/theirs:1",))
+    with pytest.raises(EngineError, match="holds a GPU driver"):
+        stage(engine, SPEC)
+    assert "sha256:new" in engine.images
+
+
+def test_the_list_of_packages_lies_beside_the_image(stage, tmp_path) -> None:
+    engine = FakeEngine(BASE)
+    engine.files["usr/lib/python3/site-packages/torch-2.1.dist-info/METADATA"] = b"Name: torch\nVersion: 2.1\n\ntext"
+    (done,) = stage(engine, SPEC)
+    assert done.sbom == str(tmp_path / "sbom" / f"agent-{done.reference[-12:]}.cdx.json")
+    assert [entry["name"] for entry in json.loads(pathlib.Path(done.sbom).read_text())["components"]] == [
+        "debian",
+        "torch",
+    ]
+
+
+def test_a_full_disk_says_what_to_do(stage) -> None:
+    engine = FakeEngine(BASE)
+    engine.build_image = lambda *arguments: (_ for _ in ()).throw(EngineError("write /x: no space left on device"))
+    with pytest.raises(EngineError) as caught:
+        stage(engine, SPEC)
+    assert "Make room" in caught.value.mend
 
 
 def test_a_build_without_its_context_is_a_clear_error(tmp_path: pathlib.Path) -> None:
