@@ -14,7 +14,12 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils import _doctor, _prepare, _report
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils import (
+    _doctor,
+    _image_report,
+    _prepare,
+    _report,
+)
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import plain, run
 
 display = Display()
@@ -23,7 +28,7 @@ ARGUMENTS = {
     "about": {
         "type": "str",
         "required": True,
-        "choices": ["deploy", "doctor", "prepare", "status", "teardown", "verify"],
+        "choices": ["build", "deploy", "doctor", "prepare", "status", "teardown", "verify"],
     },
     "plan": {"type": "dict", "default": {}},
     "path": {"type": "path"},
@@ -79,8 +84,13 @@ def report(
     about: str, plan: dict[str, t.Any], registered: t.Callable[[str], _report.Results], check: bool = False
 ) -> tuple[str, list[str]]:
     """The text, and what makes the play fail. `registered` gives the results that the playbooks register, by host."""
+    if about == "build":
+        return "\n".join(_image_report.build_lines(plan, _image_report.happened(registered), check)), []
     if about == "deploy":
-        return "\n".join(_report.deploy_lines(plan, registered("fleet_asked"), registered("fleet_results"))), []
+        images = _image_report.image_lines(plan, _image_report.happened(registered), check)
+        return "\n".join(
+            [*images, *_report.deploy_lines(plan, registered("fleet_asked"), registered("fleet_results"))]
+        ), []
     if about == "doctor":
         return "\n".join(_doctor.doctor_lines(_doctor.doctor_data(registered("gpu_fleet_facts")))), []
     if about == "prepare":

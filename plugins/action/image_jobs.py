@@ -11,15 +11,17 @@ from collections.abc import Mapping
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import plain, run
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._image_jobs import image_jobs, image_moves
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._image_jobs import (
+    Registered,
+    builder_answers,
+    image_jobs,
+    image_moves,
+)
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
     "jobs": {"type": "dict"},
 }
-
-Registered = t.Callable[[str, str], dict[str, t.Any]]
-"""(host, variable) → what was registered there; empty where nothing was."""
 
 
 class ActionModule(ActionBase):
@@ -43,7 +45,7 @@ class ActionModule(ActionBase):
             hosts = plain(task_vars["ansible_play_hosts"])
             result.update(run(lambda: {"changed": False, **_jobs(plan, hosts, registered)}))
         else:
-            result.update({"changed": False, **image_moves(plan, jobs, answers(jobs, registered))})
+            result.update({"changed": False, **image_moves(plan, jobs, builder_answers(jobs, registered))})
         return result
 
 
@@ -53,12 +55,3 @@ def _jobs(plan: Mapping[str, t.Any], hosts: list[str], registered: Registered) -
     }
     looked = [entry for host in hosts[:1] for entry in registered(host, "fleet_builders_seen").get("results", ())]
     return image_jobs(plan, missing, {entry["fleet_builder"]: entry for entry in looked})
-
-
-def answers(jobs: Mapping[str, t.Any], registered: Registered) -> dict[str, dict[str, t.Any]]:
-    """Builder → what image_build answered there, whoever made the call."""
-    found = {host: registered(host, "fleet_built") for host in jobs["builds"]}
-    for host, builds in jobs["elsewhere"].items():
-        results = registered(host, "fleet_built_elsewhere").get("results", ())
-        found |= {build["host"]: result for build, result in zip(builds, results, strict=False)}
-    return found

@@ -10,22 +10,24 @@ module: fleet_report
 short_description: Print what a playbook of this collection came to
 version_added: 0.1.0
 description:
-  - Puts together what the tasks of C(deploy), C(doctor), C(prepare), C(status), C(teardown) and C(verify) registered on each host, and prints it as text.
+  - Puts together what the tasks of C(build), C(deploy), C(doctor), C(prepare), C(status), C(teardown) and C(verify) registered on
+    each host, and prints it as text.
   - With O(about=verify) it fails when a service is missing, not healthy or without the GPU it was given, or a link does not answer.
   - Runs once a play, on the controller.
 options:
   about:
     description:
-      - The playbook. V(deploy) reads the variables C(fleet_asked) and C(fleet_results), V(doctor)
+      - The playbook. V(build) reads what C(playbooks/tasks/images.yml) registers (C(fleet_jobs), C(fleet_built), C(fleet_moves),
+        C(fleet_offered), C(fleet_pulled)); so does V(deploy), which also reads the variables C(fleet_asked) and C(fleet_results), V(doctor)
         C(gpu_fleet_facts), V(status) C(fleet_status), V(teardown) C(fleet_removed) and V(verify) C(fleet_verified).
       - V(prepare) reads C(gpu_fleet_facts), C(prepare_needs), C(prepare_failed), C(prepare_after), and what the roles registered
         of what somebody has to do (C(wsl_after), C(docker_desktop_after), C(docker_taken), C(rocm_users_added), C(intel_users_added)).
     type: str
     required: true
-    choices: [deploy, doctor, prepare, status, teardown, verify]
+    choices: [build, deploy, doctor, prepare, status, teardown, verify]
   plan:
     description:
-      - The result of M(gpu_fleet.containers.fleet_plan); needed for V(deploy) and V(verify).
+      - The result of M(gpu_fleet.containers.fleet_plan); needed for V(build), V(deploy) and V(verify).
     type: dict
     default: {}
   path:

@@ -19,6 +19,8 @@ Plan = Mapping[str, t.Any]
 """`hosts` and `image_builders` of a fleet plan (docs/architecture.md)."""
 Result = Mapping[str, t.Any]
 """A registered result."""
+Registered = t.Callable[[str, str], Result]
+"""(host, variable) → what was registered there; empty where nothing was."""
 
 
 def image_jobs(plan: Plan, missing: Mapping[str, Sequence[str]], seen: Mapping[str, Result]) -> dict[str, t.Any]:
@@ -67,6 +69,15 @@ def image_jobs(plan: Plan, missing: Mapping[str, Sequence[str]], seen: Mapping[s
         "elsewhere": elsewhere,
         "wanted": wanted,
     }
+
+
+def builder_answers(jobs: Mapping[str, t.Any], registered: Registered) -> dict[str, Result]:
+    """Builder → what image_build answered there, whoever made the call."""
+    found = {host: registered(host, "fleet_built") for host in jobs["builds"]}
+    for host, builds in jobs["elsewhere"].items():
+        results = registered(host, "fleet_built_elsewhere").get("results", ())
+        found |= {build["host"]: result for build, result in zip(builds, results, strict=False)}
+    return found
 
 
 def image_moves(plan: Plan, jobs: Mapping[str, t.Any], built: Mapping[str, Result]) -> dict[str, t.Any]:

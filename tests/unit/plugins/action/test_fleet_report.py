@@ -13,11 +13,13 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors impor
 
 PLAN = {
     "hosts": {
-        name: {"engine": engine, "groups": [], "gpu": {}} for name, engine in (("mainpc", "docker"), ("pc2", "podman"))
+        name: {"engine": engine, "groups": [], "gpu": {}, "selected_images": images}
+        for name, engine, images in (("mainpc", "docker", ["redis:7"]), ("pc2", "podman", []))
     }
 }
 REGISTERED = {
     "gpu_fleet_facts": {"mainpc": None},
+    **dict.fromkeys(("fleet_jobs", "fleet_moves", "fleet_built", "fleet_offered", "fleet_pulled"), {"mainpc": None}),
     "fleet_asked": {"mainpc": {"groups": {"core": {"status": "would change"}}}, "pc2": None},
     "fleet_results": {"mainpc": {"core": {"status": "changed"}}, "pc2": None},
     "fleet_removed": {"mainpc": {"removed": {"containers": []}, "kept": {"volumes": {}}}},
@@ -29,6 +31,7 @@ REGISTERED = {
 @pytest.mark.parametrize(
     ("about", "text"),
     [
+        ("build", "every image was there: mainpc"),
         ("deploy", "mainpc (docker): changed: core"),
         (
             "doctor",
