@@ -92,22 +92,26 @@ class Wire:
                 threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
 
     def _pass_on(self, client: socket.socket) -> None:
-        with client, contextlib.suppress(OSError), socket.create_connection(self._target) as server:
-            with selectors.DefaultSelector() as selector:
-                selector.register(client, selectors.EVENT_READ, server)
-                selector.register(server, selectors.EVENT_READ, client)
-                while True:
-                    for key, _events in selector.select():
-                        data = t.cast(socket.socket, key.fileobj).recv(1 << 16)
-                        if not data:
-                            return
-                        key.data.sendall(data)
-                        if key.fileobj is server:
-                            self.received += len(data)
-                            if self._pace:
-                                time.sleep(len(data) / self._pace)
-                        else:
-                            self.sent += len(data)
+        with (
+            client,
+            contextlib.suppress(OSError),
+            socket.create_connection(self._target) as server,
+            selectors.DefaultSelector() as selector,
+        ):
+            selector.register(client, selectors.EVENT_READ, server)
+            selector.register(server, selectors.EVENT_READ, client)
+            while True:
+                for key, _events in selector.select():
+                    data = t.cast(socket.socket, key.fileobj).recv(1 << 16)
+                    if not data:
+                        return
+                    key.data.sendall(data)
+                    if key.fileobj is server:
+                        self.received += len(data)
+                        if self._pace:
+                            time.sleep(len(data) / self._pace)
+                    else:
+                        self.sent += len(data)
 
 
 @contextlib.contextmanager

@@ -217,6 +217,11 @@ def base_identity(base: str, image: ObservedImage | None) -> str:
     return _registry_digest(parse_reference(base).name, image) or image.id
 
 
+def is_named_by_content(reference: str, image: ObservedImage) -> bool:
+    """Whether the tag is one of ours, made of what the image is made of: it never means another image."""
+    return bool(_own_digest(reference, image))
+
+
 def _own_digest(reference: str, image: ObservedImage) -> str:
     """The digest that we named this image by, if `reference` is a tag of ours and its labels agree with it."""
     name, _colon, tag = reference.rpartition(":")
