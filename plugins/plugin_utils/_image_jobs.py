@@ -111,7 +111,8 @@ def image_moves(plan: Plan, jobs: Mapping[str, t.Any], built: Mapping[str, Resul
         }
         offer = {
             **{key: build[key] for key in ("engine", "engine_url", "engine_tls", "cache_dir")},
-            **{key: plan["image_builders"][builder][key] for key in ("address", "registry")},
+            "address": plan["image_builders"][builder]["address"],
+            "registry": _registry(plan["image_builders"][builder]["registry"]),
             "builder": builder,
             "images": _unique(name for wished in fetched.values() for name in wished),
         }
@@ -212,6 +213,11 @@ def _calls(jobs: Mapping[str, t.Any]) -> Iterator[tuple[str, dict[str, t.Any]]]:
     yield from jobs["builds"].items()
     for runner, builds in jobs["elsewhere"].items():
         yield from ((runner, build) for build in builds)
+
+
+def _registry(registry: Mapping[str, str] | None) -> dict[str, str] | None:
+    """As image_offer takes it. Its CA the builder knows, as the role `registry` had every host trust it."""
+    return {key: registry[key] for key in ("address", "username")} if registry else None
 
 
 def _names(build: Mapping[str, t.Any], result: Result) -> dict[str, list[str]]:

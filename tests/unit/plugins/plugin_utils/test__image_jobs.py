@@ -187,7 +187,8 @@ def test_a_registry_takes_the_place_of_the_builders_own() -> None:
     registry = {"address": "pc2:5000", "username": "fleet", "ca": "", "host": "pc2"}
     made = plan({"mainpc": at(), "pc2": at(spec(builder="mainpc"))}, registry)
     moves = image_moves(made, image_jobs(made, all_of(made), {}), built((AGENT, "1")))
-    assert moves["offers"]["mainpc"][0]["registry"] == registry and moves["pulls"]["pc2"][0]["registry"] is True
+    assert moves["offers"]["mainpc"][0]["registry"] == {"address": "pc2:5000", "username": "fleet"}
+    assert moves["pulls"]["pc2"][0]["registry"] is True
 
 
 def test_secrets_of_builds_come_along() -> None:
