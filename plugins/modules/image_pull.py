@@ -116,7 +116,7 @@ images:
   sample:
     - reference: localhost/ai-system/agent:0f3c5d1e9a77
       action: pulled
-      reason: "1 of 5 layers was not here"
+      reason: 1 of 5 layers is not here
       received_bytes: 5001826
       seconds: 1.5
 received_bytes:
@@ -129,7 +129,7 @@ summary:
   type: list
   elements: str
   returned: success
-  sample: ["pulled localhost/ai-system/agent:0f3c5d1e9a77: 1 of 5 layers was not here (5.0 MB)"]
+  sample: ["pulled localhost/ai-system/agent:0f3c5d1e9a77: 1 of 5 layers is not here, 4.8 MiB in 1.5 s"]
 """
 
 import contextlib
@@ -142,7 +142,6 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docke
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.login import Login
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import is_installed, open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._host.directories import own_directory
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.blobs import size
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.fetch import (
     Fetched,
     Fetcher,
@@ -152,6 +151,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.fetch 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE, ENGINE_TLS
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.events import Events
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._units import human
 
 OFFER = {
     "address": {"type": "str", "default": ""},
@@ -209,7 +209,7 @@ def _open(module: AnsibleModule) -> Engine:
 def _line(entry: Fetched, check_mode: bool) -> str:
     if check_mode:
         return f"would pull {entry.reference}: {entry.reason}"
-    return f"pulled {entry.reference}: {entry.reason}, {size(entry.received_bytes)} came in {entry.seconds:.1f} s"
+    return f"pulled {entry.reference}: {entry.reason}, {human(entry.received_bytes)} in {entry.seconds:.1f} s"
 
 
 def main() -> None:

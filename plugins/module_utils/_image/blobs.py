@@ -18,6 +18,7 @@ import typing as t
 
 from .._errors import EngineError, make_room
 from .._lock import locked
+from .._units import human
 from .layers import Blob
 from .registry_client import RegistryClient, connection_words
 
@@ -49,7 +50,7 @@ class BlobFolder:
         free = room.f_bavail * room.f_frsize
         if missing > free:
             raise EngineError(
-                f"the layers take {size(missing)}, and {size(free)} are free",
+                f"the layers take {human(missing)}, and {human(free)} are free",
                 self.path,
                 "Make room there, or choose another directory (container_cache_dir).",
             )
@@ -175,12 +176,3 @@ def _writing(path: str) -> t.Iterator[None]:
             path,
             f"{make_room(error)}, or choose another directory (container_cache_dir).",
         ) from error
-
-
-def size(count: float) -> str:
-    """``5001826`` → ``5.0 MB``, as `docker pull` writes it."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            break
-        count /= 1000
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

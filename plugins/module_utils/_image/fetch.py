@@ -24,7 +24,8 @@ from .._engine.login import Login
 from .._engine.reference import parse_reference
 from .._errors import EngineError, FleetError, InputError, raise_all
 from .._lock import locked
-from .blobs import BlobFolder, size
+from .._units import human
+from .blobs import BlobFolder
 from .identity import is_named_by_content
 from .layers import Blob, Manifest, choose, diff_ids, digest_of, is_index, labels_of, lacking, read_manifest
 from .registry_client import RegistryClient
@@ -197,7 +198,8 @@ class Fetcher:
         started = time.monotonic()
         coming: dict[str, Future[int]] = {}
         for plan in plans:
-            self._events({"event": "pull", "image": plan.wanted.reference, "line": _needed(plan)})
+            total = sum(blob.size for blob in plan.blobs)
+            self._events({"event": "pull", "image": plan.wanted.reference, "line": f"{_needed(plan)} ({human(total)})"})
             told = self._teller(plan)
             for blob in plan.blobs:
                 if blob.digest not in coming:
@@ -234,7 +236,7 @@ class Fetcher:
                 if time.monotonic() < state["next"]:
                     return
                 state["next"] = time.monotonic() + _SAY_EVERY
-                line = f"{size(state['count'])} of {size(total)}"
+                line = f"{human(state['count'])} of {human(total)}"
             self._events({"event": "pull", "image": reference, "line": line})
 
         return told
@@ -276,9 +278,8 @@ def _is_here(reference: str, images: t.Iterable[ObservedImage]) -> bool:
 def _needed(plan: _Plan) -> str:
     count, of = len(plan.missing), len(plan.diff_ids)
     if not count:
-        return f"all {of} layers are here"
-    total = size(sum(blob.size for blob in plan.blobs))
-    return f"{count} of {of} layers {'is' if count == 1 else 'are'} not here ({total})"
+        return "all of its layers are here"
+    return f"{count} of {of} layers {'is' if count == 1 else 'are'} not here"
 
 
 _T = t.TypeVar("_T")
