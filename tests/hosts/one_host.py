@@ -31,6 +31,44 @@ def service(**more: t.Any) -> dict[str, t.Any]:
     }
 
 
+def on(host: str, command: str, user: str = "root", rc: int = 0) -> str:
+    """What a command on a host prints, run in the shell of the user who logs in."""
+    done = subprocess.run(
+        ["ssh", "-F", os.environ["FLEET_HOSTS_SSH"], f"{user}@{host}", command],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == rc, f"{host}: {command}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout.strip()
+
+
+def played(folder: pathlib.Path, playbook: str, *arguments: str, rc: int = 0) -> Outcome:
+    """A playbook on the inventory in a folder, run to its end; it has to end with this status."""
+    program = pathlib.Path(sys.executable).parent / "ansible-playbook"
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_HOME": str(folder / "ansible"),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    begin = time.monotonic()
+    done = subprocess.run(
+        [str(program), "-i", str(folder / "hosts.yml"), str(ROOT / playbook), *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    outcome = Outcome(done.returncode, done.stdout, time.monotonic() - begin)
+    print(f"$ {playbook} {shlex.join(arguments)}  ({outcome.seconds:.1f} s)\n{outcome.output}")
+    assert outcome.rc == rc, f"{playbook} ended with {outcome.rc}:\n{outcome.output}"
+    return outcome
+
+
 class OneHost:
     """`user`: root, or an ordinary user with a Podman of their own."""
 
@@ -58,16 +96,7 @@ class OneHost:
         return "/etc/containers/systemd" if self.user == "root" else ".config/containers/systemd"
 
     def run(self, command: str, rc: int = 0, user: str = "") -> str:
-        """A command on the host, in the shell of the user who logs in."""
-        done = subprocess.run(
-            ["ssh", "-F", os.environ["FLEET_HOSTS_SSH"], f"{user or self.user}@{HOST}", command],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == rc, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout.strip()
+        return on(HOST, command, user or self.user, rc)
 
     def define(self, services: dict[str, t.Any], **more: t.Any) -> None:
         """Write the group file; JSON is YAML."""
@@ -75,27 +104,7 @@ class OneHost:
 
     def play(self, playbook: str, *arguments: str, rc: int = 0) -> Outcome:
         (self.folder / "group_vars/all.yml").write_text(json.dumps(self.variables))
-        program = pathlib.Path(sys.executable).parent / "ansible-playbook"
-        environment = {
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_HOME": str(self.folder / "ansible"),
-            "ANSIBLE_NOCOLOR": "1",
-        }
-        begin = time.monotonic()
-        done = subprocess.run(
-            [str(program), "-i", str(self.folder / "hosts.yml"), "-l", HOST, str(ROOT / playbook), *arguments],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        outcome = Outcome(done.returncode, done.stdout, time.monotonic() - begin)
-        print(f"$ {playbook} {shlex.join(arguments)}  ({outcome.seconds:.1f} s)\n{outcome.output}")
-        assert outcome.rc == rc, f"{playbook} ended with {outcome.rc}:\n{outcome.output}"
-        return outcome
+        return played(self.folder, playbook, "-l", HOST, *arguments, rc=rc)
 
     def deploy(self, *arguments: str, rc: int = 0) -> Outcome:
         return self.play("deploy.yml", *arguments, rc=rc)
