@@ -102,6 +102,19 @@ def with_digests(text: str, digests: Mapping[str, str], path: str) -> str:
     return text
 
 
+def changes(known: Mapping[str, str], digests: Mapping[str, str]) -> list[str]:
+    """One line for each reference whose digest is another now, or new."""
+    return [
+        f"{reference}: {_short(known[reference]) + ' →' if reference in known else 'new,'} {_short(digest)}"
+        for reference, digest in sorted(digests.items())
+        if known.get(reference) != digest
+    ]
+
+
+def _short(digest: str) -> str:
+    return digest[: len("sha256:") + 12]
+
+
 @dataclass
 class Pins:
     """The digests of one lock file for the references that a plan meets, and which those were."""
