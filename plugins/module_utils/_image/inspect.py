@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import asdict, dataclass, field
 from urllib.parse import quote
 
-from .._errors import EngineError
+from .._errors import EngineError, InputError
 from . import packages as packages_of
 from .forbidden import is_driver
 from .packages import Package
@@ -142,7 +142,11 @@ def read_layer(file: t.IO[bytes], secrets: Secrets) -> Layer:
             content, ids = _read_file(t.cast(t.Any, tar.extractfile(member)), secrets, tells or is_release)
             found.extend((path, each) for each in ids)
             if tells:
-                packages[path] = tuple(packages_of.read_packages(path, content))
+                try:
+                    packages[path] = tuple(packages_of.read_packages(path, content))
+                except InputError:
+                    # The image is no worse for it; the list says that it is not complete.
+                    unread.append(path)
             elif is_release:
                 release = packages_of.distribution(content)
     return Layer(tuple(drivers), tuple(found), packages, tuple(removed), release, tuple(unread))
@@ -162,7 +166,7 @@ def _read_file(file: t.IO[bytes], secrets: Secrets, keep: bool) -> tuple[bytes, 
             kept.append(chunk)
         window = tail + chunk
         found |= {name for name, each in secrets.items() if any(form in window for form in each)}
-        tail = window[len(window) - overlap :] if overlap else b""
+        tail = window[-overlap:] if overlap else b""
 
 
 # --- what follows from it -----------------------------------------------------

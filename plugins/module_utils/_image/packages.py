@@ -41,7 +41,7 @@ def read_packages(path: str, content: bytes) -> list[Package]:
         raise ValueError(f"{path} tells of no packages")
     try:
         return [package for package in read(content) if package.name and package.version]
-    except (ValueError, TypeError, AttributeError, struct.error, sqlite3.Error) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, struct.error, sqlite3.Error) as error:
         raise InputError(f"cannot be read: {error}", path) from error
 
 
