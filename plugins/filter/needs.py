@@ -39,8 +39,9 @@ options:
   variables:
     description:
       - The host's variables, such as C(hostvars[inventory_hostname]). Read are C(container_engine), C(container_engine_url),
-        C(container_engine_install), C(container_bootstrap), C(container_link_address), C(container_registry),
-        C(inventory_hostname), C(link_address_manage), C(prepare_skip), and the names of those that begin with the name of a role.
+        C(container_engine_install), C(container_bootstrap), C(container_image_builders), C(container_link_address),
+        C(container_registry), C(inventory_hostname), C(link_address_manage), C(prepare_skip), and the names of those that
+        begin with the name of a role.
     type: dict
     required: true
 """
@@ -63,7 +64,8 @@ _value:
       where other hosts wait for it.
   type: list
   elements: dict
-  sample: [{role: nvidia_toolkit, reason: "toolkit-missing: The NVIDIA container toolkit is not installed", skip: false, first: false}]
+  sample:
+    - {role: nvidia_toolkit, reason: "toolkit-missing: The NVIDIA container toolkit is not installed", skip: false, first: false}
 """
 
 

@@ -28,7 +28,7 @@ positional: _input, host, hosts
 options:
   _input:
     description:
-      - The role's variables without their prefix, and C(inventory_dir) and C(link_address).
+      - The role's variables without their prefix, and C(inventory_dir), C(link_address) and C(builders).
     type: dict
     required: true
   host:
@@ -55,8 +55,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(address), C(name), C(port), C(username), C(ca) and C(host) of the registry, C(here) (this host serves it), C(own) (the
-      role's own CA signs), C(names) of its certificate, C(files) of its service by path, and C(timetable), C(directory), C(user)
+    - C(address), C(name), C(port), C(username), C(ca) and C(host) of the registry, C(here) (this host serves it), C(moves)
+      (there is none, and this host builds for others), C(own) (the role's own CA signs), C(names) of its certificate, C(files) of its service by path, and C(timetable), C(directory), C(user)
       and C(unit) of it.
   type: dict
 """

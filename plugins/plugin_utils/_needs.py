@@ -17,6 +17,7 @@ from ..module_utils._engine.docker_url import is_elsewhere
 from ..module_utils._errors import InputError
 from ..module_utils._gpu.engines import NOT_INTEGRATED
 from ._nearest import did_you_mean
+from ._registry import moves_images
 
 Facts = Mapping[str, t.Any]
 Variables = Mapping[str, t.Any]
@@ -62,6 +63,7 @@ READ = (
     "container_engine_install",
     "container_bootstrap",
     "container_link_address",
+    "container_image_builders",
     "container_registry",
     "inventory_hostname",
     "link_address_manage",
@@ -240,20 +242,20 @@ def _mesa(host: _Host, _engine_comes: bool) -> str:
 
 def _registry(host: _Host, _engine_comes: bool) -> str:
     """A Docker Desktop trusts what its own machine's system does; nothing can be put into its virtual machine."""
-    said = host.variables.get("container_registry")
-    address = said.get("address") if isinstance(said, Mapping) else said
-    if not said or (not _serves(host) and (host.platform in ("macos", "wsl1") or _is_desktop(host.facts))):
+    said, name = host.variables.get("container_registry"), str(host.variables.get("inventory_hostname"))
+    if _serves(host):
+        return f"it serves the registry {said.get('address')}"
+    if host.platform in ("macos", "wsl1") or _is_desktop(host.facts):
         return ""
-    return f"it {'serves' if _serves(host) else 'trusts'} the registry {address}"
+    if said:
+        return f"it trusts the registry {said.get('address') if isinstance(said, Mapping) else said}"
+    moves = moves_images(name, host.variables.get("container_image_builders"))
+    return "it builds images for other hosts and serves them for the time of a transfer" if moves else ""
 
 
 def _serves(host: _Host) -> bool:
-    said = host.variables.get("container_registry")
-    return (
-        isinstance(said, Mapping)
-        and bool(said.get("host"))
-        and said["host"] == host.variables.get("inventory_hostname")
-    )
+    said, name = host.variables.get("container_registry"), host.variables.get("inventory_hostname")
+    return isinstance(said, Mapping) and bool(name) and said.get("host") == name
 
 
 _RULES: dict[str, t.Callable[[_Host, bool], str]] = {

@@ -37,6 +37,8 @@ class Settings:
     host: str
     here: bool
     """This host serves it."""
+    moves: bool
+    """There is none, and this host builds for others: it serves one of its own for the time of a transfer."""
     own: bool
     """Its certificate is signed by the role's own CA, which lies on `host`."""
     names: tuple[str, ...]
@@ -53,7 +55,8 @@ class Settings:
 def settings(host: str, options: Mapping[str, t.Any], hosts: Collection[str] = ()) -> Settings:
     """For one inventory host.
 
-    options: the role's variables without their prefix, and `inventory_dir`, `link_address`. Raises InputError.
+    options: the role's variables without their prefix, and `inventory_dir`, `link_address`, `builders`. Without a registry
+    the address is empty. Raises InputError.
     """
     values = {
         "container_registry": options.get("of"),
@@ -62,7 +65,7 @@ def settings(host: str, options: Mapping[str, t.Any], hosts: Collection[str] = (
     }
     registry = read_registry(host, values, hosts)
     if registry is None:
-        raise InputError("it is not set", f"{host}: container_registry", "Set its address, at least.")
+        return _without(host, options.get("builders"))
     here = registry.host == host
     given = bool(options.get("certificate"))
     if given != bool(options.get("key")):
@@ -77,11 +80,23 @@ def settings(host: str, options: Mapping[str, t.Any], hosts: Collection[str] = (
     return Settings(
         **{name: getattr(registry, name) for name in ("address", "name", "port", "username", "ca", "host")},
         here=here,
+        moves=False,
         own=own,
         names=_names(registry, host, options),
         files=_files(registry, options) if here else {},
         timetable=str(options.get("collect") or ""),
     )
+
+
+def moves_images(host: str, builders: t.Any) -> bool:
+    """Whether a host builds for others. builders: `container_image_builders`, architecture → host."""
+    return isinstance(builders, Mapping) and host in builders.values()
+
+
+def _without(host: str, builders: t.Any) -> Settings:
+    if not moves_images(host, builders):
+        raise InputError("it is not set", f"{host}: container_registry", "Set its address, at least.")
+    return Settings("", "", 0, "", "", "", False, True, False, (), {}, "")
 
 
 def _names(registry: Registry, host: str, options: Mapping[str, t.Any]) -> tuple[str, ...]:

@@ -146,6 +146,8 @@ def test_every_verdict_makes_sense(name: str, engine: str) -> None:
         ("cpu-server", {"container_registry": {"address": "pc2:5000", "host": "pc2"}}, "registry"),
         ("cpu-server", {"container_registry": {"address": "registry.example.org"}}, "registry"),
         ("cpu-server", {"container_registry": {}}, ""),
+        ("cpu-server", {"container_image_builders": {"amd64": "pc2"}, "inventory_hostname": "pc2"}, "registry"),
+        ("cpu-server", {"container_image_builders": {"amd64": "pc2"}, "inventory_hostname": "mainpc"}, ""),
         # A Docker Desktop has a machine of its own, whose trust is the system's.
         ("mac", {"container_registry": {"address": "pc2:5000", "host": "pc2"}}, ""),
         (
