@@ -19,6 +19,7 @@ from ..integration.conftest import (  # noqa: F401
     link_address,
     podman_engine,
     private_machine,
+    vulkan_image,
 )
 
 BASES = CACHE / "images"
