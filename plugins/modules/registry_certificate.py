@@ -90,7 +90,6 @@ ends:
 """
 
 import os
-import pwd
 import time
 import typing as t
 
@@ -112,66 +111,61 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
         raise InputError("there is no such directory", directory)
     authority = Pair(os.path.join(directory, "ca.key"), os.path.join(directory, "ca.crt"))
     server = Pair(os.path.join(directory, "server.key"), os.path.join(directory, "server.crt"))
-    names = certificates.plain_names(wanted["names"])
-    before, made = _told(authority, server), _reasons(authority, server, names, wanted["renew_days"])
+    before = _Found(certificates.read_pair(authority), certificates.read_pair(server))
+    made = _reasons(before, authority, server, wanted)
     if make and "ca" in made:
         certificates.make_authority(authority, wanted["common_name"], AUTHORITY_DAYS)
     if make and "server" in made:
         certificates.make_server(server, authority, wanted["names"], wanted["days"])
-        if wanted["owner"]:
-            module.set_owner_if_different(server.key, wanted["owner"], False)
+        _own(module, server.key)
     owned = "server" not in made and _own(module, server.key)
+    after = before
+    if make and made:
+        after = _Found(certificates.read_pair(authority), certificates.read_pair(server))
     return {
         "changed": bool(made or owned),
         "ca": own_file.read(authority.certificate),
         "made": made,
-        "ends": certificates.read(server.certificate).ends if server.is_there else 0.0,
-        "diff": {"before": before, "after": _told(authority, server) if make else before + _would(made)},
+        "ends": after.server.ends if after.server else 0.0,
+        "diff": {"before": before.told, "after": after.told if make else before.told + _would(made)},
     }
 
 
-def _reasons(authority: Pair, server: Pair, names: tuple[str, ...], renew_days: int) -> dict[str, str]:
+class _Found(t.NamedTuple):
+    authority: certificates.Certificate | None
+    server: certificates.Certificate | None
+
+    @property
+    def told(self) -> str:
+        """Both in words, without what changes by itself."""
+        lines = []
+        for kind, found in zip(("CA", "server"), self):
+            if found:
+                day = time.strftime("%Y-%m-%d", time.gmtime(found.ends))
+                lines.append(f"{kind}: {', '.join(found.names)}{' ' if found.names else ''}until {day}\n")
+        return "".join(lines)
+
+
+def _reasons(found: _Found, authority: Pair, server: Pair, wanted: dict[str, t.Any]) -> dict[str, str]:
     """What has to be made, each with its reason."""
     made = {}
-    if not authority.is_there or not certificates.belong_together(authority):
+    if found.authority is None:
         made["ca"] = "there is none"
-    elif certificates.days_left(certificates.read(authority.certificate)) < renew_days:
+    elif certificates.days_left(found.authority) < wanted["renew_days"]:
         made["ca"] = "it ends soon"
-    reason = _why_server(authority, server, names, renew_days)
-    if reason:
-        made["server"] = reason
+    if found.server is None:
+        made["server"] = "there is none"
+    elif found.server.names != certificates.plain_names(wanted["names"]):
+        made["server"] = f"it is for {', '.join(found.server.names)}"
+    elif certificates.days_left(found.server) < wanted["renew_days"]:
+        made["server"] = f"it ends in {max(0, int(certificates.days_left(found.server)))} days"
+    elif found.authority is None or not certificates.is_signed(server.certificate, authority.certificate):
+        made["server"] = "the CA did not sign it"
     return made
 
 
-def _why_server(authority: Pair, server: Pair, names: tuple[str, ...], renew_days: int) -> str:
-    if not server.is_there or not certificates.belong_together(server):
-        return "there is none"
-    found = certificates.read(server.certificate)
-    if found.names != names:
-        return f"it is for {', '.join(found.names)}"
-    if certificates.days_left(found) < renew_days:
-        return f"it ends in {max(0, int(certificates.days_left(found)))} days"
-    if not authority.is_there or not certificates.is_signed(server.certificate, authority.certificate):
-        return "the CA did not sign it"
-    return ""
-
-
 def _own(module: AnsibleModule, key: str) -> bool:
-    owner = module.params["owner"]
-    if not owner or pwd.getpwuid(os.stat(key).st_uid).pw_name == owner:
-        return False
-    return bool(module.set_owner_if_different(key, owner, True))
-
-
-def _told(authority: Pair, server: Pair) -> str:
-    """Both in words, without what changes by itself."""
-    lines = []
-    for kind, pair in (("CA", authority), ("server", server)):
-        if pair.is_there:
-            found = certificates.read(pair.certificate)
-            day = time.strftime("%Y-%m-%d", time.gmtime(found.ends))
-            lines.append(f"{kind}: {', '.join(found.names)}{' ' if found.names else ''}until {day}\n")
-    return "".join(lines)
+    return bool(module.set_owner_if_different(key, module.params["owner"] or None, False))
 
 
 def _would(made: dict[str, str]) -> str:

@@ -33,10 +33,6 @@ class Pair:
     key: str
     certificate: str
 
-    @property
-    def is_there(self) -> bool:
-        return os.path.exists(self.key) and os.path.exists(self.certificate)
-
 
 @dataclass(frozen=True)
 class Certificate:
@@ -46,6 +42,8 @@ class Certificate:
     """The subjectAltName, sorted: names as they are, addresses in their shortest form."""
     ends: float
     """Seconds since 1970."""
+    public_key: str
+    """PEM without its last line."""
 
 
 def make_authority(pair: Pair, common_name: str, days: int) -> None:
@@ -78,27 +76,30 @@ def make_server(pair: Pair, authority: Pair, names: Sequence[str], days: int) ->
 
 def read(path: str) -> Certificate:
     """Raises EngineError for a file that is no certificate."""
-    lines = _openssl("x509", "-in", path, "-noout", "-enddate", "-ext", "subjectAltName").splitlines()
-    ends = next(line.partition("=")[2] for line in lines if line.startswith("notAfter="))
-    names = [
-        word.strip().partition(":")[2]
-        for line in lines
-        for word in line.split(",")
-        if word.strip().startswith(("DNS:", "IP Address:"))
-    ]
-    return Certificate(plain_names(names), float(ssl.cert_time_to_seconds(ends)))
+    text = _openssl("x509", "-in", path, "-noout", "-enddate", "-ext", "subjectAltName", "-pubkey")
+    ends = next(line.partition("=")[2] for line in text.splitlines() if line.startswith("notAfter="))
+    words = [word.strip() for line in text.splitlines() for word in line.split(",")]
+    names = [word.partition(":")[2] for word in words if word.startswith(("DNS:", "IP Address:"))]
+    return Certificate(
+        plain_names(names), float(ssl.cert_time_to_seconds(ends)), text[text.index("-----BEGIN") :].split("-----END")[0]
+    )
+
+
+def read_pair(pair: Pair) -> Certificate | None:
+    """None where one of the two is missing, is not readable as what it is, or is not the other's."""
+    if not os.path.exists(pair.key) or not os.path.exists(pair.certificate):
+        return None
+    try:
+        found = read(pair.certificate)
+        public = _openssl("pkey", "-in", pair.key, "-pubout")
+    except EngineError:
+        return None
+    return found if public.startswith(found.public_key) else None
 
 
 def is_signed(certificate: str, authority: str) -> bool:
     """Whether the CA's certificate vouches for the other one today. Both are paths."""
     return _try("verify", "-CAfile", authority, certificate).returncode == 0
-
-
-def belong_together(pair: Pair) -> bool:
-    """Whether the certificate is that of the key."""
-    of_key = _try("pkey", "-in", pair.key, "-pubout")
-    of_certificate = _try("x509", "-in", pair.certificate, "-noout", "-pubkey")
-    return of_key.returncode == of_certificate.returncode == 0 and of_key.stdout == of_certificate.stdout
 
 
 def plain_names(names: Sequence[str]) -> tuple[str, ...]:
