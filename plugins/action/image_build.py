@@ -16,7 +16,7 @@ from ansible.utils.display import Display
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import ImageSpec, from_dict, to_dict
 from ansible_collections.gpu_fleet.containers.plugins.modules.image_build import ARGUMENTS
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import plain, run
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import acting_host, plain, run
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events import (
     ask,
     remote_folder,
@@ -81,7 +81,7 @@ class ActionModule(ActionBase):
             for spec, image in zip(specs, arguments["images"], strict=True):
                 if spec.key in needed:
                     image["context_archive"] = self._send_context(spec, folder)
-            host = task_vars.get("inventory_hostname", "")
+            host = acting_host(self, task_vars)
             return run_with_events(self, MODULE, arguments, task_vars, _TIMEOUT, lambda event: _display(host, event))
 
     def _secret_values(

@@ -50,6 +50,11 @@ class GuardedAction(ActionBase):  # type: ignore[misc]
         return self._execute_module(module_name=self.module, task_vars=task_vars, wrap_async=bool(self._task.async_val))
 
 
+def acting_host(action: t.Any, task_vars: Mapping[str, t.Any]) -> str:
+    """The inventory host that a task acts on: the one it is delegated to, else its own."""
+    return plain(action._task.delegate_to or task_vars.get("inventory_hostname", ""))
+
+
 def transport(action: t.Any) -> str:
     """How Ansible connects to the host of a task, e.g. ``local`` or ``ssh``."""
     return str(action._connection.transport).rpartition(".")[2]

@@ -10,7 +10,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ._action import Result, plain
+from ._action import Result, acting_host, plain
 from ._events import run_with_events
 
 _TIMEOUT = 8 * 3600.0
@@ -33,7 +33,7 @@ class MovingAction(ActionBase):  # type: ignore[misc]
         if self._task.check_mode or arguments.get("state") == "absent":
             result.update(self._execute_module(module_name=self.module, module_args=arguments, task_vars=task_vars))
             return result
-        host = str(task_vars.get("inventory_hostname", ""))
+        host = acting_host(self, task_vars)
         result.update(
             run_with_events(
                 self, self.module, arguments, task_vars, _TIMEOUT, lambda event: display.display(show(host, event))
