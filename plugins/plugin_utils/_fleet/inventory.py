@@ -69,8 +69,6 @@ PLAYBOOK_VARIABLES = (
     "container_bootstrap",
     "container_engine_install",
     "container_group",
-    "container_registry",
-    "container_registry_password",
     "container_remove_volumes",
     "container_sbom_dir",
     "container_verify_steps",
