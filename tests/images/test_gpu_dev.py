@@ -22,7 +22,7 @@ from .workstation import Workstation
 NAME = "gpu-dev-jupyter-1"
 URL = "http://127.0.0.1:8888"
 TOKEN, LATER = "first-token-of-the-test", "second-token-of-the-test"
-ENVIRONMENT = "channels: [conda-forge]\ndependencies: [greet >=3, libgreeting]\n"
+ENVIRONMENT = "channels: [conda-forge]\ndependencies: [greet >=3, libgreeting, {pip: [iniconfig==2.3.1]}]\n"
 
 # As JupyterLab does it: a kernel by REST, a cell by websocket (Jupyter's documentation, «Messaging in Jupyter»).
 CELL = """
@@ -154,6 +154,7 @@ def test_condas_part_is_there_for_programs_and_for_python(system: Workstation) -
     assert inside(system, "greet") == "hello from conda\n"
     code = "import ctypes; f = ctypes.CDLL('libgreeting.so').greeting; f.restype = ctypes.c_char_p; print(f())"
     assert cell(system, code) == ["ok", "b'hello from conda'\n"]
+    assert cell(system, "import iniconfig; print(iniconfig.__file__)")[1].startswith("/opt/venv/")
     listed = inside(system, "sh", "-c", "cd /opt/conda/conda-meta && ls *.json").split()
     assert listed == ["greet-3.1-0.json", "libgreeting-2.0-0.json"]
 
