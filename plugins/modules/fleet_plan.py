@@ -75,10 +75,11 @@ hosts:
   description:
     - For each host of the play its part of the plan, as M(gpu_fleet.containers.container_groups) takes it in
       O(gpu_fleet.containers.container_groups#module:plan).
-    - C(engine), C(engine_url), C(adopt), C(state_dir), C(supervisor) and C(boot_wait) are the host's variables.
+    - C(engine), C(engine_url), C(adopt), C(state_dir), C(cache_dir), C(supervisor) and C(boot_wait) are the host's variables.
     - C(groups) is what it must run, C(images) what must be built or pulled, C(files) the controller's content that
       mounts need, by hash, and C(secrets) where each secret's value comes from.
-    - C(selected) names the groups that may be changed, C(gpu) says what each service gets of the GPU, and C(needs_hosts)
+    - C(selected) names the groups that may be changed and C(selected_images) the keys of their images, C(engine_key) is equal on
+      hosts that use one engine, C(architecture) is what images must be made for. C(gpu) says what each service gets of the GPU, and C(needs_hosts)
       names the other hosts that a group needs.
   returned: success
   type: dict
@@ -94,6 +95,12 @@ rounds:
   type: list
   elements: dict
   sample: [{pc2: [pc2-memory]}, {mainpc: [memory-system, language-processing]}]
+image_builders:
+  description:
+    - Hosts that build images for hosts of the play, with C(engine), C(engine_url), C(cache_dir), C(address) (where they serve them),
+      C(registry) (what they push to instead) and C(inside) (part of the play).
+  returned: success
+  type: dict
 plan_warnings:
   description: What is allowed and may not have been meant.
   returned: success
