@@ -112,6 +112,7 @@ def _manifest(layout: pathlib.Path, content: str, architecture: str) -> dict[str
         "architecture": architecture,
         "os": "linux",
         "config": {},
+        "history": [{"created_by": "tests"}],
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(data).hexdigest()}"]},
     }
     manifest = {
