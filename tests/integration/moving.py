@@ -131,7 +131,7 @@ def registry_processes() -> list[int]:
             words = pathlib.Path(f"/proc/{int(name)}/cmdline").read_bytes().split(b"\0")
             if b"docker-registry" in b" ".join(words[:5]):
                 found.append(int(name))
-    return found
+    return sorted(found)
 
 
 def kill(process: subprocess.Popen) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.client
 import json
 import os
 import pathlib
 import re
-import shutil
 import socket
+import ssl
 import subprocess
 import time
 import typing as t
@@ -17,6 +18,7 @@ import typing as t
 import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine, ObservedImage
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.login import Login
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import labels
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._host import htpasswd
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image import serve
@@ -30,6 +32,10 @@ from .moving import PASSWORD, answer, call, failure, kill, registry_processes, s
 
 MB = 1 << 20
 BIG, SMALL = 24 * MB, 3 * MB
+
+# Which engine it is makes no difference to these.
+PODMAN_TO_DOCKER = pytest.mark.parametrize("direction", ["podman to docker"], indirect=True)
+DOCKER_TO_PODMAN = pytest.mark.parametrize("direction", ["docker to podman"], indirect=True)
 
 
 @pytest.fixture(params=["podman to docker", "docker to podman"])
@@ -71,6 +77,7 @@ def image(direction, tmp_path, name) -> Image:
 @pytest.fixture
 def offering(tmp_path):
     """Calls of image_offer on the build host; what they started ends with the test."""
+    before = registry_processes()
 
     def offer(engine: Engine, *references: str, **options: t.Any) -> dict[str, t.Any]:
         said = call(
@@ -85,7 +92,7 @@ def offering(tmp_path):
 
     yield offer
     call(tmp_path, "image_offer", state="absent", cache_dir=str(tmp_path / "build-host"))
-    assert registry_processes() == []
+    assert registry_processes() == before
 
 
 def pulling(tmp_path: pathlib.Path, engine: Engine, offer: dict[str, t.Any], address: str = "") -> dict[str, t.Any]:
@@ -245,6 +252,7 @@ def test_two_hosts_and_several_images_at_once(podman_engine, docker_engine, dock
             engine.remove_image(reference)
 
 
+@PODMAN_TO_DOCKER
 def test_the_same_engine_has_nothing_to_move(direction, image, offering, tmp_path):
     source, _target = direction
     reference = image.build()
@@ -254,6 +262,7 @@ def test_the_same_engine_has_nothing_to_move(direction, image, offering, tmp_pat
     assert (said["changed"], counted.connections) == (False, 0)
 
 
+@PODMAN_TO_DOCKER
 def test_a_tag_of_ones_own_means_what_is_offered(direction, image, offering, tmp_path):
     source, target = direction
     tag = f"localhost/{image.name}:stable"
@@ -267,12 +276,14 @@ def test_a_tag_of_ones_own_means_what_is_offered(direction, image, offering, tmp
         assert call(tmp_path, "image_pull", **pulling(tmp_path, target, offer))["changed"] is False
 
 
+@PODMAN_TO_DOCKER
 def test_check_mode(direction, image, tmp_path):
     source, target = direction
+    before = registry_processes()
     reference = image.build()
     options = {"images": [reference], "password": PASSWORD, "address": "127.0.0.1", "_ansible_check_mode": True}
     said = call(tmp_path, "image_offer", engine=source.name, cache_dir=str(tmp_path / "build-host"), **options)
-    assert said["summary"] == [f"would push {reference}"] and registry_processes() == []
+    assert said["summary"] == [f"would push {reference}"] and registry_processes() == before
     assert not (tmp_path / "build-host").exists()
     for engine, would in ((target, True), (source, False)):
         pull = call(tmp_path, "image_pull", **pulling(tmp_path, engine, said["offer"]), _ansible_check_mode=True)
@@ -283,14 +294,29 @@ def test_check_mode(direction, image, tmp_path):
 # --- what goes wrong ---------------------------------------------------------
 
 
-@pytest.fixture
-def offered(direction, image, offering) -> tuple[Engine, str, dict[str, t.Any]]:
-    reference = image.build()
-    return direction[1], reference, offering(direction[0], reference)
+@pytest.fixture(scope="module")
+def offered(podman_engine, docker_engine, tmp_path_factory) -> t.Iterator[tuple[Engine, str, dict[str, t.Any]]]:
+    """One offer of Podman's for all that goes wrong with Docker, which does not get the image."""
+    folder = tmp_path_factory.mktemp("offered")
+    reference = Image(podman_engine, folder / "context", "offered").build()
+    options = {"engine": "podman", "images": [reference], "cache_dir": str(folder)}
+    offer = call(folder, "image_offer", password=PASSWORD, address="127.0.0.1", **options)["offer"]
+    yield docker_engine, reference, {**offer, "folder": str(folder)}
+    call(folder, "image_offer", state="absent", cache_dir=str(folder))
+
+
+def without_folder(offered: tuple[Engine, str, dict[str, t.Any]]) -> tuple[Engine, str, dict[str, t.Any], pathlib.Path]:
+    """With the offering host's cache apart from what is offered."""
+    target, reference, offer, _folder = without_folder(offered)
+    return target, reference, {key: offer[key] for key in offer if key != "folder"}, pathlib.Path(offer["folder"])
+
+
+def largest_layer(folder: pathlib.Path) -> pathlib.Path:
+    return max(folder.rglob("data"), key=lambda path: path.stat().st_size)
 
 
 def test_refusals_are_clear_and_leave_nothing(offered, tmp_path):
-    target, reference, offer = offered
+    target, reference, offer, _folder = without_folder(offered)
     digest = offer["images"][reference]["digest"]
     right = pulling(tmp_path, target, offer)
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -316,12 +342,16 @@ def test_refusals_are_clear_and_leave_nothing(offered, tmp_path):
 
 
 def test_a_damaged_layer_is_not_taken(offered, tmp_path):
-    target, reference, offer = offered
-    largest = max((tmp_path / "build-host").rglob("data"), key=lambda path: path.stat().st_size)
-    with largest.open("r+b") as stream:
+    target, reference, offer, folder = without_folder(offered)
+    with largest_layer(folder).open("r+b") as stream:
+        stream.seek(1000)
+        good = stream.read(7)
         stream.seek(1000)
         stream.write(b"damaged")
-    said = failure(tmp_path, "image_pull", **pulling(tmp_path, target, offer))
+        stream.flush()
+        said = failure(tmp_path, "image_pull", **pulling(tmp_path, target, offer))
+        stream.seek(1000)
+        stream.write(good)
     assert re.search(r"layer sha256:\w{64} arrived as sha256:\w{64}", said) and "damaged there" in said
     assert there(target, reference) is None
     # The layer in question is not kept; those that are good are.
@@ -329,30 +359,31 @@ def test_a_damaged_layer_is_not_taken(offered, tmp_path):
 
 
 def test_a_damaged_beginning_from_an_earlier_run_is_fetched_anew(offered, tmp_path):
-    target, reference, offer = offered
-    largest = max((tmp_path / "build-host").rglob("data"), key=lambda path: path.stat().st_size)
+    target, reference, offer, folder = without_folder(offered)
+    largest = largest_layer(folder)
     blobs = tmp_path / "other-host/blobs"
     blobs.mkdir(parents=True)
     (blobs / f"{largest.parent.name}.part").write_bytes(os.urandom(5 * MB))
     call(tmp_path, "image_pull", **pulling(tmp_path, target, offer))
     assert there(target, reference)
+    target.remove_image(reference)
 
 
 def test_a_full_disk(offered, tmp_path):
-    target, reference, offer = offered
+    target, reference, offer, _folder = without_folder(offered)
     (tmp_path / "full").mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(tmp_path / "full")], check=True)
     try:
         options = {**pulling(tmp_path, target, offer), "cache_dir": str(tmp_path / "full")}
         said = failure(tmp_path, "image_pull", **options)
-        assert re.search(r"the layers take 2\d\.\d MB, and \d\.\d MB are free", said)
+        assert re.search(r"the layers take 2\d\.\d MiB, and \d\.\d MiB are free", said)
         assert there(target, reference) is None
     finally:
         subprocess.run(["umount", str(tmp_path / "full")], check=True)
 
 
 def test_a_disk_that_fills_up_meanwhile(offered, tmp_path):
-    target, reference, offer = offered
+    target, reference, offer, _folder = without_folder(offered)
     full = tmp_path / "full"
     full.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(full)], check=True)
@@ -369,13 +400,15 @@ def test_a_disk_that_fills_up_meanwhile(offered, tmp_path):
         assert there(target, reference) is None
         (full / "other").unlink()
         call(tmp_path, "image_pull", **options)
+        target.remove_image(reference)
     finally:
         subprocess.run(["umount", str(full)], check=True)
 
 
+@DOCKER_TO_PODMAN
 def test_pushing_is_refused_clearly(direction, image, tmp_path):
     source, _target = direction
-    reference = image.build()
+    reference, running = image.build(), registry_processes()
     options = {"engine": source.name, "images": [reference], "cache_dir": str(tmp_path / "build-host")}
     with fleet_registry(tmp_path / "fleet") as registry:
         cases = [
@@ -392,33 +425,37 @@ def test_pushing_is_refused_clearly(direction, image, tmp_path):
             assert words in said, said
     before = {image.tags for image in source.observe().images}
     assert not [tag for tags in before for tag in tags if tag.startswith("127.0.0.1")]
-    assert registry_processes() == []
+    assert registry_processes() == running
 
 
 def test_without_the_program_it_says_what_to_install(podman_engine, tmp_path):
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for program in ("podman", "openssl"):
-        (programs / program).symlink_to(t.cast(str, shutil.which(program)))
-    hidden = tmp_path / "hidden"
-    shutil.copy(serve.find_program(), hidden)
     options = {"engine": "podman", "images": [IMAGE], "password": PASSWORD, "address": "127.0.0.1"}
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    subprocess.run(["mount", "--bind", "/dev/null", serve.find_program()], check=True)
+    program = serve.find_program()
+    # Something that cannot be run lies in its place.
+    subprocess.run(["mount", "--bind", "/dev/null", program], check=True)
     try:
         said = failure(tmp_path, "image_offer", cache_dir=str(tmp_path / "cache"), **options)
     finally:
-        subprocess.run(["umount", shutil.which("docker-registry") or "/usr/bin/docker-registry"], check=True)
+        subprocess.run(["umount", program], check=True)
     assert "docker-registry" in said and "prepare.yml" in said, said
 
 
 # --- what serves -------------------------------------------------------------
 
 
-def test_what_serves_is_closed_to_strangers_and_ends(offered, tmp_path):
-    _target, _reference, offer = offered
-    own = registry_processes()
+def asked(offer: dict[str, t.Any], username: str, password: str, method: str) -> int:
+    """The status that the registry answers with; POST is how a push begins."""
+    connection = http.client.HTTPSConnection(offer["address"], context=ssl.create_default_context(cadata=offer["ca"]))
+    headers = {"Authorization": f"Basic {Login(offer['address'], username, password).basic}"} if username else {}
+    connection.request(method, "/v2/a/blobs/uploads/" if method == "POST" else "/v2/", headers=headers)
+    with contextlib.closing(connection):
+        return connection.getresponse().status
+
+
+def test_what_serves_is_closed_to_strangers_and_ends(podman_engine, offering, tmp_path):
+    before = registry_processes()
+    offer = offering(podman_engine, IMAGE)
+    own = [pid for pid in registry_processes() if pid not in before]
     assert own
     # It listens where it was told to, and nowhere else; what the engine pushed to is gone.
     listening = subprocess.run(["ss", "-Hltnp"], check=True, capture_output=True, text=True).stdout
@@ -427,18 +464,8 @@ def test_what_serves_is_closed_to_strangers_and_ends(offered, tmp_path):
         ["curl", "-s", f"http://{offer['address']}/v2/"], capture_output=True, text=True, check=False
     )
     assert "HTTPS server" in plain.stdout
-    (tmp_path / "ca.pem").write_text(offer["ca"])
-    ask = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", str(tmp_path / "ca.pem")]
-    root = f"https://{offer['address']}/v2/"
-    codes = [
-        subprocess.run([*ask, *more], capture_output=True, text=True, check=False).stdout
-        for more in (
-            [root],
-            ["-u", f"fleet:{PASSWORD}", root],
-            ["-u", f"fleet:{PASSWORD}", "-X", "POST", f"{root}a/blobs/uploads/"],
-        )
-    ]
-    assert codes == ["401", "200", "405"]
+    codes = [asked(offer, *who) for who in (("", "", "GET"), ("fleet", PASSWORD, "GET"), ("fleet", PASSWORD, "POST"))]
+    assert codes == [401, 200, 405]
     for pid in own:
         for kind in ("cmdline", "environ"):
             assert PASSWORD.encode() not in pathlib.Path(f"/proc/{pid}/{kind}").read_bytes()
@@ -455,33 +482,35 @@ def test_what_serves_is_closed_to_strangers_and_ends(offered, tmp_path):
         ]
         is False
     )
-    assert registry_processes() == own
+    assert [pid for pid in registry_processes() if pid not in before] == own
     ended = call(tmp_path, "image_offer", state="absent", offer=offer, cache_dir=str(tmp_path / "build-host"))
-    assert ended["changed"] is True and registry_processes() == []
+    assert ended["changed"] is True and registry_processes() == before
 
 
 def test_it_ends_by_itself(podman_engine, offering):
+    before = registry_processes()
     offering(podman_engine, IMAGE, time_limit=2)
-    assert registry_processes()
-    deadline = time.monotonic() + 10
-    while registry_processes():
+    assert registry_processes() != before
+    deadline = time.monotonic() + 20
+    while registry_processes() != before:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
+@DOCKER_TO_PODMAN
 def test_a_killed_offer_leaves_nobody_who_takes_pushes(direction, image, tmp_path):
     source, _target = direction
-    reference = image.build()
+    reference, before = image.build(), registry_processes()
     options = {"engine": source.name, "images": [reference], "cache_dir": str(tmp_path / "build-host")}
     process = start(tmp_path, "image_offer", password=PASSWORD, address="127.0.0.1", **options)
     deadline = time.monotonic() + 30
-    while not registry_processes():
+    while registry_processes() == before:
         assert time.monotonic() < deadline and process.poll() is None, process.communicate()
         time.sleep(0.01)
     time.sleep(0.1)
     kill(process)
-    deadline = time.monotonic() + 5
-    while registry_processes():
+    deadline = time.monotonic() + 10
+    while registry_processes() != before:
         assert time.monotonic() < deadline, "what takes pushes outlived who started it"
         time.sleep(0.05)
     # The next offer finds its way, and takes the name away that Docker may have kept.
