@@ -97,7 +97,7 @@ rounds:
   sample: [{pc2: [pc2-memory]}, {mainpc: [memory-system, language-processing]}]
 image_builders:
   description:
-    - Hosts that build images for hosts of the play, with C(engine), C(engine_url), C(cache_dir), C(address) (where they serve them),
+    - Hosts that build images for hosts of the play, with C(engine), C(engine_url), C(cache_dir), C(address) and C(port) (where they serve them),
       C(registry) (what they push to instead) and C(inside) (part of the play).
   returned: success
   type: dict

@@ -16,7 +16,17 @@ from ..module_utils._errors import FleetError, InputError, raise_all
 from ._fleet.builders import VARIABLE, check_architecture
 
 Plan = Mapping[str, t.Any]
-"""`hosts` and `image_builders` of a fleet plan (docs/architecture.md)."""
+"""`hosts` (HOST_KEYS of each) and `image_builders` of a fleet plan (docs/architecture.md)."""
+HOST_KEYS = (
+    "engine",
+    "engine_url",
+    "engine_tls",
+    "engine_key",
+    "cache_dir",
+    "architecture",
+    "images",
+    "secrets",
+)
 Result = Mapping[str, t.Any]
 """A registered result."""
 Registered = t.Callable[[str, str], Result]
@@ -85,7 +95,7 @@ def image_moves(plan: Plan, jobs: Mapping[str, t.Any], built: Mapping[str, Resul
 
     jobs: what `image_jobs` returned. built: builder → what image_build answered there. Returns
 
-        offers: {host: [{builder, engine, engine_url, engine_tls, cache_dir, address, registry, images}]}
+        offers: {host: [{builder, engine, engine_url, engine_tls, cache_dir, address, port, registry, images}]}
         pulls: {host: [{builder, by, number, registry, images}]}    `by` makes the offer; `number` says which of its offers
         blocked: {host: text}                              hosts whose builder failed
         sboms: {host: [{host, path, name}]}                lists of what is in the images that were built
@@ -111,7 +121,7 @@ def image_moves(plan: Plan, jobs: Mapping[str, t.Any], built: Mapping[str, Resul
         }
         offer = {
             **{key: build[key] for key in ("engine", "engine_url", "engine_tls", "cache_dir")},
-            "address": plan["image_builders"][builder]["address"],
+            **{key: plan["image_builders"][builder][key] for key in ("address", "port")},
             "registry": _registry(plan["image_builders"][builder]["registry"]),
             "builder": builder,
             "images": _unique(name for wished in fetched.values() for name in wished),

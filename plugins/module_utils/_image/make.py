@@ -164,6 +164,12 @@ class Stager:
         before = resolve(spec, images)
         if not to_stage(spec, before):
             return [self._tag(spec, before, images)]
+        if spec.builder:
+            raise InputError(
+                f"{spec.repository} is built on {spec.builder} for this host",
+                place(spec, "build"),
+                "Run build.yml or deploy.yml, which build it there and bring it here.",
+            )
         done = [entry for base in spec.bases for entry in self._need_base(spec, base, images)]
         images = self.engine.observe().images
         state = resolve(spec, images)

@@ -75,6 +75,7 @@ class Builders:
                 "engine_url": host.engine_url,
                 "cache_dir": host.cache_dir,
                 "address": host.link_address,
+                "port": host.transfer_port,
                 "registry": asdict(host.registry) if host.registry else None,
                 "inside": host.inside,
             }

@@ -52,6 +52,7 @@ VARIABLES = (
     "container_state_dir",
     "container_cache_dir",
     "container_image_builders",
+    "container_transfer_port",
     "container_images_lock",
     *OF_REGISTRY,
     "container_supervisor",
@@ -124,6 +125,8 @@ class Host:
     """Architecture → the inventory host that builds this one's images of it."""
     images_lock: str = NAME
     """Path on the controller of the file with the digests of its images."""
+    transfer_port: int = 0
+    """Where this host serves them; 0 is any port that is free."""
     registry: Registry | None = None
     """What images pass through that this host builds for others."""
     supervisor: str = "engine"
@@ -188,6 +191,7 @@ def _read_host(name: str, values: Mapping[str, t.Any], inside: bool, everybody: 
         images_lock=os.path.join(
             _text(name, values, "inventory_dir"), _text(name, values, "container_images_lock") or NAME
         ),
+        transfer_port=_port(name, values.get("container_transfer_port")),
         registry=read_registry(name, values, everybody),
         supervisor=supervisor,
         boot_wait=_boot_wait(name, values.get("container_boot_wait")),
@@ -280,6 +284,14 @@ def _strings(host: str, values: Mapping[str, t.Any], key: str) -> dict[str, str]
 def _kind(value: t.Any) -> str:
     kinds = {dict: "a mapping", list: "a list", str: "text", bool: "a truth value", int: "a number", float: "a number"}
     return kinds.get(type(value), "nothing" if value is None else type(value).__name__)
+
+
+def _port(host: str, value: t.Any) -> int:
+    """0 where there is none. Extra variables (-e container_transfer_port=5443) arrive as text."""
+    found = int(value) if isinstance(value, str) and value.isdigit() else value or 0
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < 65536:
+        raise InputError(f"{value!r} is no port", f"{host}: container_transfer_port", "Write a number like 5443.")
+    return found
 
 
 def _boot_wait(host: str, value: t.Any) -> float:

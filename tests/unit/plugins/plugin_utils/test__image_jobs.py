@@ -41,6 +41,7 @@ def plan(hosts: dict[str, dict[str, t.Any]], registry: dict[str, str] | None = N
         "engine_url": "",
         "cache_dir": "/srv/cache",
         "address": "10.0.0.1",
+        "port": 5443,
         "registry": registry,
         "inside": "mainpc" in hosts,
     }
@@ -110,6 +111,7 @@ def test_ten_hosts_need_what_one_builds_once() -> None:
                 "engine_tls": None,
                 "cache_dir": "/cache",
                 "address": "10.0.0.1",
+                "port": 5443,
                 "registry": None,
                 "images": [f"{AGENT}:0f3c"],
             }

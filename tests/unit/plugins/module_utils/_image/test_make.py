@@ -284,6 +284,12 @@ def test_a_full_disk_says_what_to_do(stage) -> None:
     assert "Make room" in caught.value.mend
 
 
+def test_what_another_host_builds_is_not_built_here(stage) -> None:
+    engine = FakeEngine(BASE)
+    with pytest.raises(InputError, match="is built on mainpc for this host. Run build.yml"):
+        stage(engine, replace(SPEC, builder="mainpc"))
+
+
 def test_a_build_without_its_context_is_a_clear_error(tmp_path: pathlib.Path) -> None:
     with pytest.raises(InputError, match="its context was not sent"):
         Stager(FakeEngine(BASE), str(tmp_path), {}, lambda event: None).stage([SPEC])

@@ -141,6 +141,7 @@ def test_a_plan_names_the_builder_of_each_image(tmp_path) -> None:
             "engine_url": "",
             "cache_dir": "/srv/cache",
             "address": "10.0.0.1",
+            "port": 0,
             "registry": None,
             "inside": False,
         }

@@ -132,3 +132,15 @@ def test_an_address_with_a_slip_is_no_name_of_a_host(address: str) -> None:
     assert [str(error) for error in errors] == [
         f"nas: container_link_address: {address!r} is not an IP address. Write it like 192.168.1.10."
     ]
+
+
+@pytest.mark.parametrize(("value", "port"), [(None, 0), (5443, 5443), ("5443", 5443), ("", 0)])
+def test_the_port_of_transfers(value, port):
+    assert read(a={"container_transfer_port": value})[0].transfer_port == port
+
+
+@pytest.mark.parametrize("value", [True, 65536, -1, "x", [1]])
+def test_what_is_no_port(value):
+    errors = Errors()
+    assert read_hosts({"a": {"container_transfer_port": value}}, ["a"], errors) == []
+    assert str(errors[0]).startswith("a: container_transfer_port: ")
