@@ -91,7 +91,7 @@ class ActionModule(ActionBase):
         wanted = {source for spec in specs for source in spec.secrets.values()}
         sources = {key: source for key, source in options["secrets"].items() if key in wanted}
         if options["images"] is None:
-            sources = {key: _on_controller(key, source, self._loader.get_basedir()) for key, source in sources.items()}
+            sources = {key: on_controller(key, source, self._loader.get_basedir()) for key, source in sources.items()}
         variables = plain(self._templar.template(task_vars.get("container_secrets", {})))
         values = secret_values(sources, variables)
         for key, value in values.items():
@@ -111,9 +111,10 @@ class ActionModule(ActionBase):
             return send_file(self, local.name, folder, os.path.basename(local.name))
 
 
-def _on_controller(name: str, source: t.Any, base_dir: str) -> dict[str, str]:
+def on_controller(name: str, source: t.Any, base_dir: str) -> dict[str, str]:
     """A by-hand secret as a plan has it: its file by an absolute path. Raises InputError."""
-    if not isinstance(source, dict) or len(source) != 1 or not {"variable", "file"} & set(source):
+    known = isinstance(source, dict) and len(source) == 1 and set(source) <= {"variable", "file"}
+    if not known or not all(isinstance(value, str) for value in source.values()):
         raise InputError("is not understood", f"secrets.{name}", "Write {variable: NAME} or {file: PATH}.")
     return {key: os.path.join(base_dir, value) if key == "file" else value for key, value in source.items()}
 

@@ -36,7 +36,8 @@ def run_lines(
             process.stdin.write(text)
             process.stdin.close()
         for line in process.stdout or ():
-            last.append(line.rstrip())
+            if line.strip():
+                last.append(line.rstrip())
             if on_line:
                 on_line(line.rstrip())
     return process.returncode, list(last)

@@ -34,6 +34,9 @@ _LEARNT = (
 )
 """What Docker's first builder cannot (Dockerfile reference, each under its name)."""
 
+_NOISE = re.compile(r"#\d+ (sha256:|DONE |CACHED|transferring |\.\.\.$)")
+"""What BuildKit prints of steps beside what they say."""
+
 
 @dataclass(frozen=True)
 class Client:
@@ -74,7 +77,8 @@ def run(client: Client, place: Place, build: Build, on_line: t.Callable[[str], N
         except OSError as error:
             raise EngineError(f"docker could not be run: {error.strerror}", path=client.program) from error
         if status:
-            raise EngineError("docker build failed:\n" + "\n".join(last), path=path)
+            words = "\n".join(line for line in last if not _NOISE.match(line))
+            raise EngineError(f"docker build failed:\n{words}", path=path)
         return _text(id_file).strip()
 
 

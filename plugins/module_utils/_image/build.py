@@ -52,7 +52,7 @@ class Builder:
                 self.engine.tag_image(image_id, tag)
         except EngineError as error:
             # The engine's words end with the build's last lines.
-            full = "no space left on device" in error.message
+            full = "no space left on device" in error.message.lower()
             raise EngineError(
                 f"building {state.reference} failed: {error.message}",
                 f"{place(spec, 'build')}: {os.path.join(spec.context, spec.containerfile)}",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.gpu_fleet.containers.plugins.action.image_build import show
+from ansible_collections.gpu_fleet.containers.plugins.action.image_build import on_controller, show
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 
 IMAGE = "localhost/ai-system/agent:0f3c5d1e9a77"
 
@@ -25,9 +26,33 @@ IMAGE = "localhost/ai-system/agent:0f3c5d1e9a77"
             {"event": "build", "image": IMAGE, "line": "Error: exit status 1"},
             "pc | build ai-system/agent: Error: exit status 1",
         ),
+        (
+            {"event": "build", "image": IMAGE, "line": "#5 [2/4] RUN make"},
+            "pc | build ai-system/agent: #5 [2/4] RUN make",
+        ),
+        ({"event": "build", "image": IMAGE, "line": "#5 0.412 done"}, "pc | build ai-system/agent: #5 0.412 done"),
+        ({"event": "build", "image": IMAGE, "line": "#5 CACHED"}, "pc | build ai-system/agent: #5 CACHED"),
+        ({"event": "build", "image": IMAGE, "line": "#5 DONE 0.4s"}, ""),
+        ({"event": "build", "image": IMAGE, "line": "#5 ..."}, ""),
+        ({"event": "build", "image": IMAGE, "line": "#1 [internal] load build definition from Dockerfile"}, ""),
+        ({"event": "build", "image": IMAGE, "line": f"#7 sha256:{'a' * 64}"}, ""),
+        ({"event": "build", "image": IMAGE, "line": "#4 transferring context: 68B done"}, ""),
+        ({"event": "build", "image": IMAGE, "line": "#9 exporting layers 0.1s done"}, ""),
         ({"event": "pull", "image": "docker.io/library/redis:7"}, "pc | pull docker.io/library/redis:7"),
         ({"event": "bootstrap", "image": "localhost/b:1", "line": "I: running"}, "pc | bootstrap b:1: I: running"),
     ],
 )
 def test_events_as_lines(event: dict[str, str], expected: str) -> None:
     assert show("pc", event) == expected
+
+
+def test_where_a_secret_by_hand_comes_from() -> None:
+    assert on_controller("a", {"variable": "pip"}, "/play") == {"variable": "pip"}
+    assert on_controller("a", {"file": "keys/pip"}, "/play") == {"file": "/play/keys/pip"}
+
+
+@pytest.mark.parametrize("given", ["text", {}, {"value": "x"}, {"variable": "a", "file": "b"}, {"file": None}])
+def test_a_secret_that_is_not_understood(given: object) -> None:
+    with pytest.raises(InputError) as caught:
+        on_controller("a", given, "/play")
+    assert caught.value.path == "secrets.a"
