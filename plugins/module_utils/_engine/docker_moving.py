@@ -44,14 +44,15 @@ def all_layers(client: t.Any, gone: t.Callable[[t.Any], bool], api_error: t.Any)
 def push(client: t.Any, reference: str, login: Login, repository: str, tag: str) -> t.Iterator[dict[str, t.Any]]:
     """Events of a push. Docker pushes what has the registry's name, so it has that name meanwhile."""
     name = f"{login.address}/{repository}"
-    named_so = f"{name}:{tag}" in (client.inspect_image(reference).get("RepoTags") or ())
-    if not named_so:
+    # What is there of a registry of our own was left by a push that was killed; any other name is the user's.
+    users = not login.plain and f"{name}:{tag}" in (client.inspect_image(reference).get("RepoTags") or ())
+    if not users:
         client.tag(reference, name, tag, force=True)
     try:
         auth = {"username": login.username, "password": login.password, "serveraddress": login.address}
         yield from client.push(name, tag=tag, stream=True, decode=True, auth_config=auth if login.username else None)
     finally:
-        if not named_so:
+        if not users:
             client.remove_image(f"{name}:{tag}", noprune=True)
 
 
