@@ -71,7 +71,7 @@ class ObservedImage:
     tags: tuple[str, ...] = ()
     """Full references: ``docker.io/library/redis:7``, ``localhost/ai-system/agent:abc`` (see `reference.py`)."""
     digests: tuple[str, ...] = ()
-    """Registry digests as ``name@sha256:…`` (same naming)."""
+    """Registry digests as ``name@sha256:…`` (same naming), the one that its tag was pulled by first."""
     labels: dict[str, str] = field(default_factory=dict)
     created: int = 0
     """When it was made, in seconds since 1970; 0 where that is not known."""

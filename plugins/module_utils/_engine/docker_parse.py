@@ -60,7 +60,7 @@ def image(entry: dict[str, t.Any]) -> ObservedImage:
     return ObservedImage(
         id=entry["Id"],
         tags=tuple(_full(name) for name in entry.get("RepoTags") or () if "<none>" not in name),
-        digests=tuple(_full(name) for name in entry.get("RepoDigests") or () if "<none>" not in name),
+        digests=tuple(sorted(_full(name) for name in entry.get("RepoDigests") or () if "<none>" not in name)),
         labels=dict(entry.get("Labels") or {}),
         created=int(entry.get("Created") or 0),
     )

@@ -79,10 +79,12 @@ def volume(entry: dict[str, t.Any]) -> ObservedVolume:
 def image(entry: dict[str, t.Any]) -> ObservedImage:
     """One entry of ``podman images --format json``; `Names` holds the tags (RepoTags is null in 4.3)."""
     names = entry.get("Names") or entry.get("RepoTags") or ()
+    # Podman lists the digest of the platform's manifest too; `Digest` is that of what the tag named, an index or not.
+    pulled_by = f"@{entry.get('Digest')}"
     return ObservedImage(
         id=_image_id(entry["Id"]),
         tags=tuple(name for name in names if "<none>" not in name and "@" not in name),
-        digests=tuple(entry.get("RepoDigests") or ()),
+        digests=tuple(sorted(entry.get("RepoDigests") or (), key=lambda name: (not name.endswith(pulled_by), name))),
         labels=dict(entry.get("Labels") or {}),
         created=int(entry.get("Created") or 0),
     )

@@ -298,5 +298,5 @@ def _digest_of(reference: str) -> str:
 def _registry_digest(name: str, image: ObservedImage) -> str:
     if name.startswith("localhost/"):
         return ""
-    found = sorted(entry.rpartition("@")[2] for entry in image.digests if entry.rpartition("@")[0] == name)
-    return found[0] if found else ""
+    found = (digest for known, _at, digest in (entry.rpartition("@") for entry in image.digests) if known == name)
+    return next(found, "")

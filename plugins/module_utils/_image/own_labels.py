@@ -48,5 +48,5 @@ def _registry_digest(base: str, image: ObservedImage | None) -> str:
     reference = parse_reference(base)
     if reference.digest or image is None or reference.name.startswith("localhost/"):
         return reference.digest
-    found = sorted(text.rpartition("@")[2] for text in image.digests if text.startswith(f"{reference.name}@"))
-    return found[0] if found else ""
+    found = (text.rpartition("@")[2] for text in image.digests if text.startswith(f"{reference.name}@"))
+    return next(found, "")

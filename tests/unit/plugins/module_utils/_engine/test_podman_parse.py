@@ -99,6 +99,12 @@ def test_images_are_listed_once():
     )
 
 
+def test_the_digest_that_a_tag_named_comes_before_its_platforms_own():
+    """Podman 4.3 after pulling an index of two platforms."""
+    entry = {"Id": "70", "Digest": "sha256:e5", "RepoDigests": ["r/a@sha256:3a", "r/a@sha256:e5", "r/a@sha256:16"]}
+    assert parse.image(entry).digests == ("r/a@sha256:e5", "r/a@sha256:16", "r/a@sha256:3a")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
