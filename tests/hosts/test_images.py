@@ -96,9 +96,9 @@ def fetched(outcome: Outcome, host: str) -> int:
 
 
 def builds(outcome: Outcome) -> list[str]:
-    """Lines that a builder printed while it worked, and names of tasks that only moving takes."""
+    """Lines that a builder printed while it worked, and the tasks of tasks/images.yml."""
     return re.findall(
-        r"^\w+ \| \w+ .*$|^TASK \[(?:Build|Offer|Fetch|End|Work|Look at builders).*", outcome.output, re.M
+        r"^\w+ \| \w+ .*$|^TASK \[(?:Work out|Offer what|Fetch what|End the|Look at builders).*", outcome.output, re.M
     )
 
 
