@@ -11,16 +11,21 @@ from collections.abc import Mapping
 
 from ...module_utils._errors import InputError
 from ...module_utils._image.spec import Bootstrap, ImageSpec
-from .._compose.spec import BuildExtensions, BuildVariant
+from .._compose.spec import STACKS, BuildExtensions, BuildVariant
+from .._nearest import did_you_mean
 from .spec import image_spec
+from .template import template_path
 
 _VARIANT_KEYS = {"args", "target", "context", "dockerfile", "template"}
 
 
 def spec_from_options(options: Mapping[str, t.Any], base_dir: str) -> ImageSpec:
     """options: validated options of the module. base_dir: where relative contexts start from. Raises InputError."""
-    if options["containerfile"] and options["template"]:
-        raise InputError("template and containerfile exclude each other", path="template")
+    _check_stack(options["stack"], "stack")
+    if options["template"]:
+        template_path(options["template"], "template")
+        if options["containerfile"]:
+            raise InputError("template and containerfile exclude each other", path="template")
     build = {
         "context": os.path.join(base_dir, options["context"]),
         "dockerfile": options["containerfile"],
@@ -45,7 +50,13 @@ def spec_from_options(options: Mapping[str, t.Any], base_dir: str) -> ImageSpec:
     )
 
 
+def _check_stack(name: str, where: str) -> None:
+    if name not in STACKS:
+        raise InputError(f"there is no GPU stack {name}", path=where, mend=did_you_mean(name, STACKS))
+
+
 def _variant(name: str, given: t.Any, base_dir: str) -> BuildVariant:
+    _check_stack(name, "stacks")
     if not isinstance(given, Mapping):
         raise InputError("is not a mapping", path=f"stacks.{name}")
     for key in given:
@@ -53,8 +64,10 @@ def _variant(name: str, given: t.Any, base_dir: str) -> BuildVariant:
             raise InputError(
                 f"unknown key {key!r}", path=f"stacks.{name}", mend=f"Known: {', '.join(sorted(_VARIANT_KEYS))}."
             )
-    if given.get("template") and given.get("dockerfile"):
-        raise InputError("template and dockerfile exclude each other", path=f"stacks.{name}")
+    if given.get("template"):
+        template_path(given["template"], f"stacks.{name}.template")
+        if given.get("dockerfile"):
+            raise InputError("template and dockerfile exclude each other", path=f"stacks.{name}")
     context = given.get("context")
     return BuildVariant(
         args=dict(given.get("args") or {}),

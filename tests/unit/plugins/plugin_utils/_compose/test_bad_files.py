@@ -376,6 +376,21 @@ CASES = [
         "intel, metal, nvidia, nvidia-tegra, nvidia-wsl, rocm, rocm-wsl, venus, videocore, vulkan.",
     ),
     Case(
+        "a template that there is not",
+        WEB + "    build: {context: ., x-template: cudda}\n",
+        "core.yml:4:25: services.web.build.x-template: there is no template cudda. Did you mean «cuda»?",
+    ),
+    Case(
+        "a template beside a Containerfile",
+        WEB + "    build: {context: ., x-template: cpu, dockerfile: Containerfile}\n",
+        "core.yml:4:25: services.web.build.x-template: x-template and dockerfile exclude each other",
+    ),
+    Case(
+        "a template beside a Containerfile for one stack",
+        WEB + "    build: {context: ., x-stacks: {nvidia: {template: cuda, dockerfile: Containerfile}}}\n",
+        "core.yml:4:45: services.web.build.x-stacks.nvidia.template: template and dockerfile exclude each other",
+    ),
+    Case(
         "a bootstrap without its suite",
         WEB + "    build: {context: ., x-bootstrap: {argument: BASE}}\n",
         "core.yml:4:25: services.web.build.x-bootstrap: the key suite is missing",

@@ -123,6 +123,12 @@ def test_build_variants() -> None:
     }
 
 
+def test_templates() -> None:
+    found = build("{context: ., x-template: cpu, x-stacks: {nvidia: {template: cuda}, rocm: {dockerfile: D}}}")
+    assert found.template == "cpu"
+    assert found.stacks == {"nvidia": BuildVariant(template="cuda"), "rocm": BuildVariant(dockerfile="D")}
+
+
 def test_bootstrap() -> None:
     found = build(
         "{context: ., x-bootstrap: {argument: BASE, suite: bookworm, packages: [python3, python3-zmq], pull: false}}"

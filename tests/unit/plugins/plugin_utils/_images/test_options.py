@@ -65,6 +65,9 @@ def test_the_same_as_a_group_files_build(base: pathlib.Path) -> None:
     [
         ({"nvidia": {"arguments": {}}}, "stacks.nvidia", "unknown key 'arguments'"),
         ({"nvidia": "x"}, "stacks.nvidia", "not a mapping"),
+        ({"nvidia": {"template": "cuda", "dockerfile": "D"}}, "stacks.nvidia", "exclude each other"),
+        ({"nvidia": {"template": "cud"}}, "stacks.nvidia.template", "there is no template cud"),
+        ({"cuda": {}}, "stacks", "there is no GPU stack cuda"),
     ],
 )
 def test_bad_variants(base: pathlib.Path, stacks: dict[str, t.Any], path: str, words: str) -> None:
@@ -72,6 +75,33 @@ def test_bad_variants(base: pathlib.Path, stacks: dict[str, t.Any], path: str, w
         spec_from_options(options(stacks=stacks), str(base))
     assert caught.value.path == path
     assert words in caught.value.message
+
+
+def test_templates(base: pathlib.Path) -> None:
+    given = {"template": "cpu", "stacks": {"nvidia": {"template": "cuda"}}}
+    made = spec_from_options(options(**given), str(base))
+    extensions = BuildExtensions({"nvidia": BuildVariant(template="cuda")}, template="cpu")
+    assert made == image_spec("a/agent", {"context": str(base / "agent")}, extensions, "cpu", "a/agent")
+    assert made.containerfile_text.startswith("# Template «cpu»")
+    gpu = spec_from_options(options(**given, stack="nvidia-wsl"), str(base))
+    assert gpu.containerfile_text.startswith("# Template «cuda»")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"template": "drawing"},
+            "template: there is no template drawing. Known here: cpu, cuda, hybrid, rocm, vulkan, wsl2-cuda.",
+        ),
+        ({"template": "cpu", "containerfile": "C"}, "template: template and containerfile exclude each other"),
+        ({"stack": "nvidea"}, "stack: there is no GPU stack nvidea. Did you mean «nvidia»?"),
+    ],
+)
+def test_what_is_said_of_a_bad_choice(base: pathlib.Path, given: dict[str, t.Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        spec_from_options(options(**given), str(base))
+    assert str(caught.value).startswith(message)
 
 
 def test_a_missing_context_is_named(base: pathlib.Path) -> None:
