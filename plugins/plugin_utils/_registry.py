@@ -118,14 +118,12 @@ def _files(registry: Registry, options: Mapping[str, t.Any]) -> dict[str, str]:
         "user": USER,
         "port": "AmbientCapabilities=CAP_NET_BIND_SERVICE\n" if registry.port < 1024 else "",
     }
-    files = {
+    return {
         config: json.dumps(_config(registry, storage, options), indent=2) + "\n",
         f"/etc/systemd/system/{UNIT}.service": _SERVICE.format_map(values),
         f"/etc/systemd/system/{UNIT}-collect.service": _COLLECT.format_map(values),
+        f"/etc/systemd/system/{UNIT}-collect.timer": _TIMER.format(when=options.get("collect") or _EXAMPLE),
     }
-    if options.get("collect"):
-        files[f"/etc/systemd/system/{UNIT}-collect.timer"] = _TIMER.format(when=options["collect"])
-    return files
 
 
 def _config(registry: Registry, storage: str, options: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -198,6 +196,9 @@ ExecStart={program} garbage-collect {config}
 ExecStopPost=+/usr/bin/systemctl start {unit}.service
 """
 )
+
+_EXAMPLE = "Sun 04:30"
+"""In a timer that is not enabled: systemd refuses one without a time."""
 
 _TIMER = (
     _HEAD
