@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import typing as t
@@ -224,6 +225,7 @@ def wait_completed(engine: Engine, wanted: Wanted, patience: Patience) -> None:
         if container.state in ("exited", "dead"):
             if container.exit_code == 0:
                 return
+            _wait_for_its_words(engine, name, patience)
             raise _not_ready(engine, wanted, f"it ended with exit status {container.exit_code}")
         if patience.over:
             raise _not_ready(engine, wanted, f"{name} did not end in time")
@@ -296,6 +298,13 @@ class _Life:
     def ending(self, container: ObservedContainer) -> str:
         status = "" if container.exit_code is None else f" (exit status {container.exit_code})"
         return f"it keeps ending{status}" if self.keeps_ending else f"it ended{status}"
+
+
+def _wait_for_its_words(engine: Engine, name: str, patience: Patience) -> None:
+    """On a busy machine Podman 4.3 once showed an exit before it had stored what the program wrote."""
+    with contextlib.suppress(EngineError):
+        if not engine.logs(name, 1):
+            patience.pause(0.5)
 
 
 def _there(engine: Engine, wanted: Wanted) -> ObservedContainer:
