@@ -51,6 +51,8 @@ def main() -> int:
             for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
                 del os.environ[name]
             os.environ |= {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index.url, "UV_DEFAULT_INDEX": index.url}
+            # Without TLS pip keeps nothing in its cache unless it is told to trust the host.
+            os.environ["PIP_TRUSTED_HOST"] = "127.0.0.1"
             print("\n".join(_report(_measure(tools, folder, options.rounds))))
             index.shutdown()
     return 0
