@@ -136,7 +136,9 @@ class RegistryClient:
         if target.scheme != "https":
             raise EngineError(f"it sends to {target.scheme}://{target.netloc}, which is not https", self._path)
         connection = http.client.HTTPSConnection(
-            target.netloc, timeout=SECONDS, context=self._context or ssl.create_default_context()
+            target.netloc,
+            timeout=SECONDS,
+            context=self._context if target.netloc == self.login.address else ssl.create_default_context(),
         )
         try:
             connection.request(method, target.path + (f"?{target.query}" if target.query else ""), headers=headers)
@@ -166,14 +168,17 @@ class RegistryClient:
         try:
             connection.request("GET", f"{realm.path}?{query}", headers=headers)
             answer = connection.getresponse()
+            self._want(answer, (200,), realm.path)
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise self._error(error) from error
         finally:
             connection.close()
-        self._want(answer, (200,), realm.path)
-        token = json.loads(body)
-        self._bearer[repository] = token.get("token") or token.get("access_token") or ""
+        try:
+            token = json.loads(body)
+            self._bearer[repository] = token.get("token") or token.get("access_token") or ""
+        except (ValueError, AttributeError) as error:
+            raise EngineError(f"{realm.netloc} answers no token: {body[:200]!r}", self._path) from error
 
     # -- what went wrong
 
