@@ -23,7 +23,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec i
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.context import read_context, write_archive
 
 from .conftest import IMAGE
-from .test_image_build import spec_of, tags
+from .test_image_build import ROOT, spec_of, tags
 from .waiting import config, output_of, run, until
 
 SECRET = "s3cret-of-the-build"
@@ -224,8 +224,10 @@ def test_killed_while_building(engine, left, name, context, tmp_path):
         json.dumps(to_dict(spec)),
     ]
     log = tmp_path / "log"
-    with log.open("w") as stream, subprocess.Popen(argv, stdout=stream, stderr=stream) as process:
-        until(lambda: "sleep 5" in log.read_text(), 60)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".collections")}
+    with log.open("w") as stream, subprocess.Popen(argv, stdout=stream, stderr=stream, env=environment) as process:
+        until(lambda: "sleep 5" in log.read_text() or process.poll() is not None, 60)
+        assert process.poll() is None, log.read_text()
         left_behind = list(pathlib.Path("/run").glob("gpu-fleet-build-secrets-*/*"))
         assert [path.stat().st_mode & 0o777 for path in left_behind] == [0o600]
         command_lines = b"".join(read_quietly(path) for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"))

@@ -105,6 +105,9 @@ class Engine(t.Protocol):
     def observe(self) -> Observed:
         """Everything there is, from one list request per kind of object, asked concurrently."""
 
+    def images(self) -> tuple[ObservedImage, ...]:
+        """The images of `observe` alone, from one request."""
+
     def refusals(self, configs: t.Sequence[ContainerConfig]) -> t.Sequence[EngineError]:
         """Why containers of these names cannot be made or started here, known before anything is changed."""
 

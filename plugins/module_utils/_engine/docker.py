@@ -23,7 +23,7 @@ from . import docker_arguments as arguments_of
 from . import docker_buildkit as buildkit
 from . import docker_moving as moving
 from . import docker_parse as parse
-from .base import Health, Observed, ObservedContainer
+from .base import Health, Observed, ObservedContainer, ObservedImage
 from .docker_connect import connect
 from .docker_stream import Chunks, follow, read
 from .docker_url import Tls, default_url
@@ -92,6 +92,10 @@ class DockerEngine:
             tuple(parse.volume(entry) for entry in volumes or ()),
             tuple(parse.image(entry) for entry in images or ()),
         )
+
+    def images(self) -> tuple[ObservedImage, ...]:
+        with self._asking("docker"):
+            return tuple(parse.image(entry) for entry in self._client.images() or ())
 
     def container(self, name: str) -> ObservedContainer | None:
         with self._asking(f"container {name}"):

@@ -23,7 +23,7 @@ from .._group.config import ContainerConfig, Healthcheck, NetworkConfig, VolumeC
 from . import podman_arguments as arguments_of
 from . import podman_moving as moving
 from . import podman_parse as parse
-from .base import Health, Observed, ObservedContainer
+from .base import Health, Observed, ObservedContainer, ObservedImage
 from .incoming import BY_LAYER, IncomingImage
 from .login import Login
 from .podman_command import PodmanCommand, verb
@@ -57,6 +57,9 @@ class PodmanEngine:
             tuple(parse.volume(entry) for entry in volumes),
             parse.images(images),
         )
+
+    def images(self) -> tuple[ObservedImage, ...]:
+        return parse.images(self._podman.entries("images", "--no-trunc"))
 
     def container(self, name: str) -> ObservedContainer | None:
         # The filter is a regular expression; a name holds nothing but letters, digits, «_», «.» and «-».

@@ -14,6 +14,7 @@ from .._engine.base import Engine, ObservedImage
 from .._errors import EngineError, InputError
 from .check import check_image
 from .identity import ImageState
+from .make import place
 from .own_labels import base_reference, image_labels
 from .secret_files import secret_files
 from .spec import ImageSpec
@@ -92,8 +93,3 @@ class Builder:
         if not any(image.id == image_id for image in before):
             with contextlib.suppress(EngineError):
                 self.engine.remove_image(image_id)
-
-
-def place(spec: ImageSpec, key: str) -> str:
-    """Where the user wrote it: the service's key in its group file, or the image's name in by-hand use."""
-    return f"{spec.where}.{key}" if spec.where else spec.key

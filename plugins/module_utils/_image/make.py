@@ -20,9 +20,6 @@ from .._engine.reference import parse_reference
 from .._errors import EngineError, FleetError, InputError, raise_all
 from .._group import labels
 from .._lock import locked
-from .archive import unpacked
-from .bootstrap import base_archive
-from .build import Builder, place
 from .identity import (
     ImageState,
     architecture,
@@ -108,7 +105,7 @@ class Stager:
     def stage(self, specs: t.Iterable[ImageSpec]) -> list[Done]:
         """Stage every image: pulls at the same time, builds one after the other. All errors are raised together."""
         specs = list(specs)
-        images = self.engine.observe().images
+        images = self.engine.images()
         errors: list[FleetError] = []
 
         def attempt(spec: ImageSpec) -> list[Done]:
@@ -153,14 +150,14 @@ class Stager:
                 place(spec, "image"),
                 error.mend or "Correct the name, log in to its registry, or load the image by hand.",
             ) from error
-        after = resolve(spec, self.engine.observe().images)
+        after = resolve(spec, self.engine.images())
         same = before.present and before.identity == after.identity
         reason = "the registry has nothing newer" if same else before.reason
         seconds = time.monotonic() - started
         return Done(after.reference, "present" if same else "pulled", reason, seconds, spec.key)
 
     def _build(self, spec: ImageSpec) -> list[Done]:
-        images = self.engine.observe().images
+        images = self.engine.images()
         before = resolve(spec, images)
         if not to_stage(spec, before):
             return [self._tag(spec, before, images)]
@@ -171,7 +168,7 @@ class Stager:
                 "Run build.yml or deploy.yml, which build it there and bring it here.",
             )
         done = [entry for base in spec.bases for entry in self._need_base(spec, base, images)]
-        images = self.engine.observe().images
+        images = self.engine.images()
         state = resolve(spec, images)
         if state.present:
             return [*done, self._tag(spec, state, images)]
@@ -190,6 +187,10 @@ class Stager:
 
         def on_line(line: str) -> None:
             self.events({"event": "build", "image": state.reference, "line": line})
+
+        # What builds is loaded when something is built: reading it takes longer than a host with nothing to do.
+        from .archive import unpacked
+        from .build import Builder
 
         with unpacked(archive) as context:
             builder = Builder(self.engine, self.cache_dir, self.secrets)
@@ -233,6 +234,8 @@ class Stager:
         def on_line(line: str) -> None:
             self.events({"event": "bootstrap", "image": reference, "line": line})
 
+        from .bootstrap import base_archive
+
         archive, made = base_archive(recipe, self.cache_dir, spec.platform, on_line)
         digest = recipe_digest(recipe, architecture(spec.platform))
         self.engine.import_image(archive, reference, {labels.BOOTSTRAP: digest})
@@ -266,6 +269,11 @@ def _refuse_pull(spec: ImageSpec, state: ImageState) -> None:
             place(spec, "image"),
             "Build or load it, or give the service a build.",
         )
+
+
+def place(spec: ImageSpec, key: str) -> str:
+    """Where the user wrote it: the service's key in its group file, or the image's name in by-hand use."""
+    return f"{spec.where}.{key}" if spec.where else spec.key
 
 
 def _first_line(text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Observed, ObservedImage
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import ObservedImage
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import ImageSpec, to_dict
 from ansible_collections.gpu_fleet.containers.plugins.modules import image_build
@@ -20,7 +20,7 @@ SPEC = ImageSpec("agent", "localhost/agent", inputs="i" * 64, bases=("debian:12"
 def call(
     monkeypatch: pytest.MonkeyPatch, check_mode: bool = True, installed: bool = True, **parameters: t.Any
 ) -> dict[str, t.Any]:
-    engine = types.SimpleNamespace(observe=lambda: Observed(images=(BASE,)))
+    engine = types.SimpleNamespace(images=lambda: (BASE,))
     monkeypatch.setattr(image_build, "open_engine", lambda name, url, tls, docker_cli: engine)
     monkeypatch.setattr(image_build, "is_installed", lambda name: installed)
     defaults = {

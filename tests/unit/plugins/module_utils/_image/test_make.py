@@ -14,10 +14,10 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Observed, ObservedImage
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import ObservedImage
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError, FleetError, InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import labels
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._image import make
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._image import bootstrap
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.make import Done, Stager, plan_images
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import Bootstrap, ImageSpec
 
@@ -45,7 +45,7 @@ class FakeEngine:
     name, version = "fake", "1"
 
     def __init__(self, *references: str, registry: dict[str, str] | None = None, fails: bool = False) -> None:
-        self.images = {reference: ObservedImage(f"id {reference}", (reference,)) for reference in references}
+        self.there = {reference: ObservedImage(f"id {reference}", (reference,)) for reference in references}
         self.registry = registry or {}
         self.fails = fails
         self.calls: list[tuple[str, ...]] = []
@@ -53,8 +53,8 @@ class FakeEngine:
         self.files: dict[str, bytes] = {"app/text": b"one"}
         """What a build puts into its layer."""
 
-    def observe(self) -> Observed:
-        return Observed(images=tuple(self.images.values()))
+    def images(self) -> tuple[ObservedImage, ...]:
+        return tuple(self.there.values())
 
     def pull_image(self, reference: str, platform: str = "") -> None:
         self.calls.append(("pull", reference))
@@ -62,7 +62,7 @@ class FakeEngine:
             raise EngineError("no route to the registry")
         name = reference.rpartition(":")[0]
         digests = (f"{name}@sha256:{self.registry[reference]}",)
-        self.images[reference] = ObservedImage(f"id {reference}", (reference,), digests)
+        self.there[reference] = ObservedImage(f"id {reference}", (reference,), digests)
 
     def build_image(
         self, context, containerfile, tags, arguments, labels, target="", platform="", on_line=None, secrets=None
@@ -79,7 +79,7 @@ class FakeEngine:
         on_line("STEP 1")
         if self.fails:
             raise EngineError("RUN false: exit status 1")
-        self.images["sha256:new"] = ObservedImage("sha256:new", (), (), labels)
+        self.there["sha256:new"] = ObservedImage("sha256:new", (), (), labels)
         return "sha256:new"
 
     def image_layers(self, reference: str) -> tuple[str, ...]:
@@ -90,22 +90,22 @@ class FakeEngine:
         yield io.BytesIO(image(BASE_LAYER, layer(self.files)))
 
     def remove_image(self, reference: str) -> None:
-        del self.images[reference]
+        del self.there[reference]
 
     def import_image(self, archive: str, reference: str, labels: dict[str, str]) -> str:
         self.calls.append(("import", archive, reference))
-        self.images[reference] = ObservedImage("imported", (reference,), (), labels)
+        self.there[reference] = ObservedImage("imported", (reference,), (), labels)
         return "imported"
 
     def tag_image(self, reference: str, new_reference: str) -> None:
-        image = self.images[reference]
+        image = self.there[reference]
         if reference == "sha256:new":
             self.built["tags"].append(new_reference)
         else:
             self.calls.append(("tag", new_reference))
         tags = tuple(dict.fromkeys((*image.tags, new_reference)))
-        same = [name for name, each in self.images.items() if each.id == image.id]
-        self.images.update(dict.fromkeys([*same, new_reference], replace(image, tags=tags)))
+        same = [name for name, each in self.there.items() if each.id == image.id]
+        self.there.update(dict.fromkeys([*same, new_reference], replace(image, tags=tags)))
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def stage(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable
     """Stage specs on an engine with a context for each; bootstrapping makes a file called root.tar."""
     with tarfile.open(tmp_path / "context.tar", "w"):
         pass
-    monkeypatch.setattr(make, "base_archive", lambda *arguments: ("root.tar", True))
+    monkeypatch.setattr(bootstrap, "base_archive", lambda *arguments: ("root.tar", True))
 
     def call(engine: FakeEngine, *specs: ImageSpec, events: list[dict[str, t.Any]] | None = None) -> list[Done]:
         archives = {spec.key: str(tmp_path / "context.tar") for spec in specs}
@@ -166,7 +166,7 @@ def test_a_missing_further_tag_is_given_without_a_build(stage) -> None:
     engine = FakeEngine(BASE)
     stage(engine, SPEC)
     tagged = replace(SPEC, tags=("localhost/agent:stable",))
-    assert actions(plan_images([tagged], engine.observe().images)) == ["tagged"]
+    assert actions(plan_images([tagged], engine.images())) == ["tagged"]
     assert actions(stage(engine, tagged)) == ["tagged"]
     assert actions(stage(engine, tagged)) == ["present"]
     assert kinds(engine) == ["build", "tag"]
@@ -230,7 +230,7 @@ def test_a_failed_build_leaves_no_tag(stage) -> None:
     engine = FakeEngine(BASE, fails=True)
     with pytest.raises(EngineError, match="building localhost/agent:[0-9a-f]{12} failed: RUN false"):
         stage(engine, SPEC)
-    assert list(engine.images) == [BASE]
+    assert list(engine.there) == [BASE]
 
 
 def test_a_driver_in_the_image_is_refused_and_nothing_is_left(stage, tmp_path) -> None:
@@ -240,7 +240,7 @@ def test_a_driver_in_the_image_is_refused_and_nothing_is_left(stage, tmp_path) -
         stage(engine, replace(SPEC, tags=("localhost/agent:stable",)))
     assert "usr/lib/x86_64-linux-gnu/libcuda.so.535.104.05 in layer 2 of 2" in caught.value.message
     assert "cuda-toolkit" in caught.value.mend and caught.value.path == "agent: /c/Dockerfile"
-    assert list(engine.images) == [BASE] and not (tmp_path / "sbom").exists()
+    assert list(engine.there) == [BASE] and not (tmp_path / "sbom").exists()
 
 
 def test_a_secret_reaches_the_build_and_may_not_stay_in_the_image(stage) -> None:
@@ -259,10 +259,10 @@ def test_a_secret_reaches_the_build_and_may_not_stay_in_the_image(stage) -> None
 def test_an_image_that_was_there_before_is_not_taken_away(stage) -> None:
     engine = FakeEngine(BASE)
     engine.files["usr/lib/wsl/lib/libdxcore.so"] = b"driver"
-    engine.images["sha256:new"] = ObservedImage("sha256:new", ("docker.io/library/theirs:1",))
+    engine.there["sha256:new"] = ObservedImage("sha256:new", ("docker.io/library/theirs:1",))
     with pytest.raises(EngineError, match="holds a GPU driver"):
         stage(engine, SPEC)
-    assert "sha256:new" in engine.images
+    assert "sha256:new" in engine.there
 
 
 def test_the_list_of_packages_lies_beside_the_image(stage, tmp_path) -> None:
