@@ -101,6 +101,11 @@ image_builders:
       C(registry) (what they push to instead) and C(inside) (part of the play).
   returned: success
   type: dict
+locks:
+  description: For each lock file on the controller (C(container_images_lock)) the references that it is asked for.
+  returned: success
+  type: dict
+  sample: {/srv/fleet/images.lock.yml: ["docker.io/library/debian:13-slim"]}
 plan_warnings:
   description: What is allowed and may not have been meant.
   returned: success

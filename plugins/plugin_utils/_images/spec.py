@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import posixpath
 import typing as t
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from .._nearest import did_you_mean
 from .containerfile import parse_bases
 from .context import digest_context, read_context
 from .pin import Pin, pinned, unpinned
-from .template import TARGET, template_path
+from .source import find_source
 
 FALL_BACK = {"nvidia-wsl": "nvidia", "nvidia-tegra": "nvidia", "rocm-wsl": "rocm"}
 """The build variant of a GPU stack that has none of its own."""
@@ -50,8 +49,6 @@ _PULL_POLICIES = {
     "always": "always",
     "never": "never",
 }
-_INLINE = "Containerfile.gpu-fleet"
-"""Name in the sent context of a Containerfile that does not lie in it."""
 
 
 def image_spec(
@@ -83,40 +80,30 @@ def image_spec(
         raise InputError(f"{unknown[0]!r} is not supported in image builds", path=f"{where}.{unknown[0]}")
     _pull_policy(service_key, pull_policy)
     variant = pick_variant(extensions, stack)
-    context = os.path.normpath(variant.context or build.get("context") or ".")
+    source = find_source(build, variant, extensions.template if extensions else "", where)
     arguments = {
         key: str(value) for key, value in {**(build.get("args") or {}), **variant.args}.items() if value is not None
     }
-    target = build.get("target", "") if variant.target is None else variant.target
-    template = "" if variant.dockerfile else variant.template or (extensions.template if extensions else "")
-    if template:
-        target = target or TARGET
-    inline = "" if variant.dockerfile or template else build.get("dockerfile_inline", "")
-    dockerfile = variant.dockerfile or build.get("dockerfile", "")
-    if template:
-        dockerfile = template_path(template, f"{where}.x-template")
-    containerfile, text, outside = _containerfile(context, dockerfile, inline, where)
-    name = where if inline else outside or os.path.join(context, containerfile)
-    bases = parse_bases(text, arguments, target, path=name)
+    bases = parse_bases(source.text, arguments, source.target, path=source.name)
     bootstrap = extensions.bootstrap if extensions else None
     if bootstrap:
         arguments = _with_base_argument(arguments, bootstrap, bases.defaults, bases.references, where)
     for base in bases.references:
-        _check_reference(base, name)
-    in_context = "" if inline or outside else containerfile
+        _check_reference(base, source.name)
     memo = {} if memo is None else memo
-    if (context, in_context) not in memo:
-        memo[context, in_context] = digest_context(read_context(context, in_context, where), where)
+    read = (source.context, source.in_context)
+    if read not in memo:
+        memo[read] = digest_context(read_context(*read, where), where)
     reference = parse_reference(image, default_domain="localhost")
     labels = {key: str(value) for key, value in (build.get("labels") or {}).items()}
     spec = ImageSpec(
         key=reference.name,
         repository=reference.name,
-        context=context,
-        containerfile=containerfile,
-        containerfile_text="" if in_context else text,
+        context=source.context,
+        containerfile=source.containerfile,
+        containerfile_text="" if source.in_context else source.text,
         arguments=arguments,
-        target=target or "",
+        target=source.target,
         platform=_platform(build, platform, where),
         labels=labels,
         tags=_tags(image, build.get("tags") or (), where),
@@ -128,8 +115,8 @@ def image_spec(
         where=service_key,
     )
     # The identity of the bases stands beside the inputs in an image's name: pinning what is there makes nothing anew.
-    spec = replace(spec, inputs=_inputs(spec, text, memo[context, in_context]))
-    return pinned(spec, text, pin, where, name)
+    spec = replace(spec, inputs=_inputs(spec, source.text, memo[read]))
+    return pinned(spec, source.text, pin, where, source.name)
 
 
 def pulled_spec(
@@ -167,29 +154,6 @@ def _pull_policy(service_key: str, text: str) -> str:
             mend="Use always, missing, never or build.",
         )
     return _PULL_POLICIES[text]
-
-
-def _containerfile(context: str, dockerfile: str, inline: str, where: str) -> tuple[str, str, str]:
-    """Its name in the sent context, its text, and its path when it lies outside the context."""
-    if inline:
-        return _INLINE, inline, ""
-    path = os.path.normpath(os.path.join(context, dockerfile or "Dockerfile"))
-    if dockerfile in ("", "Dockerfile") and not os.path.isfile(path):
-        # Podman's own name for it; Compose prints the default «Dockerfile» where the file said nothing.
-        other = os.path.join(context, "Containerfile")
-        path = other if os.path.isfile(other) else path
-    if not os.path.isdir(context):
-        raise InputError(f"build context {context} is not a directory", path=f"{where}.context")
-    try:
-        with open(path, encoding="utf-8") as stream:
-            text = stream.read()
-    except (OSError, UnicodeDecodeError) as error:
-        cause = error.strerror if isinstance(error, OSError) else str(error)
-        raise InputError(f"cannot read the Containerfile {path}: {cause}", path=f"{where}.dockerfile") from None
-    relative = os.path.relpath(path, context)
-    if relative.startswith(".."):
-        return _INLINE, text, path
-    return relative, text, ""
 
 
 def _with_base_argument(

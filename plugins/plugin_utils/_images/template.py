@@ -32,8 +32,3 @@ def template_path(name: str, where: str = "") -> str:
     if name not in template_names():
         raise InputError(f"there is no template {name}", path=where, mend=did_you_mean(name, template_names()))
     return str(_FOLDER / f"{name}{_SUFFIX}")
-
-
-def template_text(name: str, where: str = "") -> str:
-    """The template as a Containerfile. Raises InputError with `where` for one there is not."""
-    return pathlib.Path(template_path(name, where)).read_text(encoding="utf-8")

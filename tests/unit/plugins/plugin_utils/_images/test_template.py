@@ -21,12 +21,11 @@ from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.spec 
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.template import (
     template_names,
     template_path,
-    template_text,
 )
 
 ROOT = pathlib.Path(__file__).resolve().parents[5]
 NAMES = ("cpu", "cuda", "hybrid", "rocm", "vulkan", "wsl2-cuda")
-TEXTS = {name: template_text(name) for name in NAMES}
+TEXTS = {name: pathlib.Path(template_path(name)).read_text() for name in NAMES}
 every = pytest.mark.parametrize("name", NAMES)
 
 
