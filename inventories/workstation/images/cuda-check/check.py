@@ -1,7 +1,8 @@
 """Whether CUDA works here: asked of the driver's library, and of PyTorch where that is installed.
 
-Needs neither device files nor tools of NVIDIA's, so it works under WSL2 as well. Exit status: 0 it works, 1 it does not; what was
-found and what to do about it is printed. Functions and numbers are those of cuda.h («CUDA Driver API», Initialization, CUresult).
+Needs neither device files nor tools of NVIDIA's, so it works under WSL2 as well. Exit status: 0 it works, 1 it does
+not; what was found and what to do about it is printed. Functions and numbers are those of cuda.h («CUDA Driver API»,
+Initialization, CUresult).
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ LIBRARIES = ("/usr/lib/wsl/lib/libcuda.so.1", "libcuda.so.1")
 """WSL's own first: another one that lies in an image does not work there."""
 
 NO_LIBRARY = (
-    "The driver's library libcuda.so.1 is not in this container: it comes from the host, with the GPU. Was the container "
-    "given one? On the host, playbooks/doctor.yml says what is missing."
+    "The driver's library libcuda.so.1 is not in this container: it comes from the host, with the GPU. Was the "
+    "container given one? On the host, playbooks/doctor.yml says what is missing."
 )
 MENDS = {
     34: "This libcuda is the toolkit's stub, which stands in for the driver while programs are linked. Take "
     "/usr/local/cuda/lib64/stubs out of LD_LIBRARY_PATH.",
-    100: "The driver runs and shows no GPU. CUDA_VISIBLE_DEVICES may hide it, or the container was given none. Under WSL2: "
-    "`wsl --shutdown` after an update of the driver in Windows.",
-    803: "The kernel's driver and its library are of different versions: after an update of the driver, restart the host; a CDI "
-    "specification of the old one has to be made anew (playbooks/prepare.yml).",
-    804: "A newer CUDA is tried through forward compatibility, which this GPU does not support: update the host's driver, or take "
-    "an older CUDA image; LD_LIBRARY_PATH must not name /usr/local/cuda/compat.",
+    100: "The driver runs and shows no GPU. CUDA_VISIBLE_DEVICES may hide it, or the container was given none. Under "
+    "WSL2: `wsl --shutdown` after an update of the driver in Windows.",
+    803: "The kernel's driver and its library are of different versions: after an update of the driver, restart the "
+    "host; a CDI specification of the old one has to be made anew (playbooks/prepare.yml).",
+    804: "A newer CUDA is tried through forward compatibility, which this GPU does not support: update the host's "
+    "driver, or take an older CUDA image; LD_LIBRARY_PATH must not name /usr/local/cuda/compat.",
     999: "Often /dev/nvidia-uvm is missing: `nvidia-modprobe -u` on the host. Otherwise its kernel log says more.",
 }
 
