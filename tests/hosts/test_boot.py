@@ -216,7 +216,7 @@ def test_docker_restarted_brings_its_groups_back_in_order(hosts):
 
 def test_docker_restarted_with_live_restore_spares_containers_of_a_later_deploy(hosts):
     hosts.on("mainpc", f"{_LIVE_RESTORE.format(True)}; systemctl reload docker")
-    wait_for(lambda: "true" in hosts.on("mainpc", "docker info --format '{{.LiveRestoreEnabled}}'"), 20)
+    wait_for(lambda: "true" in hosts.on("mainpc", "docker info --format '{{.LiveRestoreEnabled}}'"), 60)
     twin = {**GROUPS["core"]["services"]["twin"], "environment": {"LATER": "1"}}
     later = {"name": "core", "services": {**GROUPS["core"]["services"], "twin": twin}}
     (hosts.folder / "groups" / "core.yml").write_text(yaml.safe_dump(later))
@@ -236,7 +236,7 @@ def test_a_group_that_failed_at_boot_is_tried_again(hosts):
     hosts.on("pc2", 'sed -i \'s/"timeout": 120.0/"timeout": 3.0/\' /var/lib/gpu-fleet/boot/pc2-*.json')
     since = hosts.now("pc2")
     hosts.on("pc2", "systemctl start --no-block gpu-fleet-pc2-remote gpu-fleet-pc2-reports")
-    wait_for(lambda: any("reports: not all of it is up" in line for line in hosts.journal("pc2", since)), 30)
+    wait_for(lambda: any("reports: not all of it is up" in line for line in hosts.journal("pc2", since)), 90)
     assert "reports-writer-1" not in hosts.started("pc2"), "it does not start without what it needs"
     hosts.on(
         "pc2",

@@ -56,7 +56,7 @@ class Registry:
         path.write_text(json.dumps(configuration))
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(["docker-registry", "serve", str(path)], stdout=log, stderr=log)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while b"listening on" not in (self.folder / "log").read_bytes():
             assert self.process.poll() is None and time.monotonic() < deadline, (self.folder / "log").read_text()
             time.sleep(0.02)

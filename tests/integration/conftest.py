@@ -120,7 +120,7 @@ def _ending(process: subprocess.Popen) -> t.Iterator[subprocess.Popen]:
 
 
 def _until_it_runs(process: subprocess.Popen, ready: t.Callable[[], bool], log: pathlib.Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not ready():
         assert process.poll() is None and time.monotonic() < deadline, f"{process.args} failed:\n{log.read_text()}"
         time.sleep(0.05)

@@ -23,7 +23,7 @@ def refused_for_pc2(system: System) -> None:
         "ansible-playbook deploy.yml -l pc2 -e container_group=pc2-memory",
     ):
         assert text in refused.errors[0]
-    assert refused.seconds < 30  # half of the group's timeout, and most of it is Ansible's own
+    assert refused.seconds < 60  # the group's timeout: it was not waited for, and most of it is Ansible's own
 
 
 def test_mainpc_without_pc2(podman_system: System) -> None:

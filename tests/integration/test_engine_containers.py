@@ -244,7 +244,7 @@ def test_run_in(engine, name):
 
 def test_restart_policy(engine, name):
     run(engine, config(name, "sh", "-c", "sleep 0.2; exit 1", restart="on-failure:2"))
-    assert until(lambda: engine.container(name).state == "exited", 20)
+    assert until(lambda: engine.container(name).state == "exited")
 
 
 def test_log_settings(engine, name):

@@ -139,7 +139,7 @@ def fleet_registry(folder: pathlib.Path) -> t.Iterator[dict[str, str]]:
     with (folder / "log").open("w") as log:
         process = subprocess.Popen([serve.find_program(), "serve", str(folder / "config.yml")], stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while "listening on" not in (folder / "log").read_text():
             assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
             time.sleep(0.05)
@@ -452,7 +452,10 @@ def asked(offer: dict[str, t.Any], username: str, password: str, method: str) ->
         return connection.getresponse().status
 
 
-def test_what_serves_is_closed_to_strangers_and_ends(podman_engine, offering, tmp_path):
+def test_what_serves_is_closed_to_strangers_and_ends(podman_engine, offering, tmp_path, monkeypatch):
+    # /tmp is also other tests', which run beside these and have keys of their own.
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     before = registry_processes()
     offer = offering(podman_engine, IMAGE)
     own = [pid for pid in registry_processes() if pid not in before]
@@ -467,11 +470,11 @@ def test_what_serves_is_closed_to_strangers_and_ends(podman_engine, offering, tm
         for kind in ("cmdline", "environ"):
             assert PASSWORD.encode() not in pathlib.Path(f"/proc/{pid}/{kind}").read_bytes()
     # On no disk: neither password nor key.
-    for folder in (tmp_path / "build-host", pathlib.Path("/tmp"), pathlib.Path("/run")):
+    for folder in (tmp_path, pathlib.Path("/run")):
         held = subprocess.run(
             ["grep", "-rslE", f"{PASSWORD}|PRIVATE KEY", str(folder)], capture_output=True, text=True, check=False
         )
-        assert [line for line in held.stdout.splitlines() if "arguments-" not in line and "/moving" not in line] == []
+        assert [line for line in held.stdout.splitlines() if "arguments-" not in line] == []
 
     assert (
         call(tmp_path, "image_offer", state="absent", offer={"ca": "another"}, cache_dir=str(tmp_path / "build-host"))[
@@ -486,9 +489,9 @@ def test_what_serves_is_closed_to_strangers_and_ends(podman_engine, offering, tm
 
 def test_it_ends_by_itself(podman_engine, offering):
     before = registry_processes()
-    offering(podman_engine, IMAGE, time_limit=2)
+    offering(podman_engine, IMAGE, time_limit=6)
     assert registry_processes() != before
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while registry_processes() != before:
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -500,13 +503,13 @@ def test_a_killed_offer_leaves_nobody_who_takes_pushes(direction, image, tmp_pat
     reference, before = image.build(), registry_processes()
     options = {"engine": source.name, "images": [reference], "cache_dir": str(tmp_path / "build-host")}
     process = start(tmp_path, "image_offer", password=PASSWORD, address="127.0.0.1", **options)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while registry_processes() == before:
         assert time.monotonic() < deadline and process.poll() is None, process.communicate()
         time.sleep(0.01)
     time.sleep(0.1)
     kill(process)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while registry_processes() != before:
         assert time.monotonic() < deadline, "what takes pushes outlived who started it"
         time.sleep(0.05)

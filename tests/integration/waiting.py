@@ -24,7 +24,7 @@ def run(engine: t.Any, config: ContainerConfig, labels: dict | None = None, sour
     return container_id
 
 
-def until(condition: t.Callable[[], t.Any], seconds: float = 10.0) -> t.Any:
+def until(condition: t.Callable[[], t.Any], seconds: float = 60.0) -> t.Any:
     """The first true answer of a condition; fails when there is none in time."""
     deadline = time.monotonic() + seconds
     while True:
