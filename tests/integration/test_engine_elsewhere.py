@@ -14,7 +14,10 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docke
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group.config import Mount, SecretFile
 
+from .conftest import IMAGE
 from .control_plane import Reached, check_life, make_certificates
+from .test_engine_build import build
+from .test_image_build import spec_of, tags
 from .waiting import config
 
 URL = "tcp://127.0.0.1:7376"
@@ -106,3 +109,26 @@ def test_the_life_of_a_host(guarded, certificates, tmp_path):
 
     tls: dict[str, t.Any] = {name: certificates[name] for name in ("ca", "cert", "key")}
     check_life(Reached(tmp_path, docker, container_engine_url=URL, container_engine_tls=tls))
+
+
+@pytest.mark.parametrize("behind", ["docker", "podman"])
+def test_images_are_built_through_the_connection(request, behind, name, tmp_path):
+    """The context and the secrets are the client's; the image is looked into as it comes back."""
+    behind_podman = behind == "podman"
+    engine = (
+        DockerEngine(request.getfixturevalue("podman_service")) if behind_podman else request.getfixturevalue("engine")
+    )
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "text").write_text("one\n")
+    step = (
+        "RUN cat /text" if behind_podman else "RUN --mount=type=secret,id=token test $(wc -c < /run/secrets/token) = 12"
+    )
+    (context / "Containerfile").write_text(f"FROM {IMAGE}\nCOPY text /text\n{step}\n")
+    spec = spec_of(context, name)
+    if not behind_podman:
+        spec = replace(spec, secrets={"token": "key"})
+    done, _lines = build(engine, spec, tmp_path, {"key": "a secret one"})
+    assert done.action == "built" and tags(engine, name) == [done.reference]
+    assert build(engine, spec, tmp_path)[0].action == "present"
+    engine.remove_image(done.reference)
