@@ -102,10 +102,10 @@ image_builders:
   returned: success
   type: dict
 locks:
-  description: For each lock file on the controller (C(container_images_lock)) the references that it is asked for.
+  description: For each lock file on the controller (C(container_images_lock)) the C(references) it should have, and the C(host) to ask from.
   returned: success
   type: dict
-  sample: {/srv/fleet/images.lock.yml: ["docker.io/library/debian:13-slim"]}
+  sample: {/srv/fleet/images.lock.yml: {host: mainpc, references: ["docker.io/library/debian:13-slim"]}}
 plan_warnings:
   description: What is allowed and may not have been meant.
   returned: success

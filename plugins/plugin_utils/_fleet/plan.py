@@ -124,7 +124,9 @@ def make_plan(
         "waves": [[{"host": host, "group": group} for host, group in wave] for wave in order],
         "rounds": rounds(fleet.graph, selected),
         "image_builders": builders.data({spec["builder"] for plan in plans for spec in _made_elsewhere(plan)}),
-        "locks": {path: sorted(pins.asked) for path, pins in locks.items()},
+        "locks": {
+            path: {"host": _asker(path, inner), "references": sorted(pins.asked)} for path, pins in locks.items()
+        },
         # Not «warnings»: Ansible takes that key out of a result before it is registered.
         "plan_warnings": notes,
         "text": render(
@@ -148,6 +150,12 @@ def _locks(hosts: list[Host], errors: Errors) -> dict[str, Pins]:
         with errors.collect():
             result[path] = Pins(read_lock(path))
     return result
+
+
+def _asker(path: str, hosts: list[Host]) -> str:
+    """The host that asks registries for a lock file: one that has it, and that Ansible connects to if there is any."""
+    using = [host for host in hosts if host.images_lock == path]
+    return min(using, key=lambda host: host.is_elsewhere).name
 
 
 def _check_only(only: Sequence[str], placements: list[Placement], lost: set[str], errors: Errors) -> None:

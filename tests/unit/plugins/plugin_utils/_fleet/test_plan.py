@@ -721,8 +721,14 @@ def test_a_lock_file_gives_digests_to_what_is_pulled_and_to_bases(tmp_path):
     assert images["mainpc"]["localhost/ai-system/made"]["bases"] == ["ai-system/base", locked]
     assert images["pc2"]["docker.io/library/redis:7.2"]["repository"] == f"docker.io/library/redis:7.2@{digest}"
     assert made["locks"] == {
-        str(tmp_path / "images.lock.yml"): ["docker.io/library/debian:13", "docker.io/library/redis:7.2"],
-        str(tmp_path / "locks/pc2.yml"): ["docker.io/library/redis:7.2", "quay.io/a/b:1"],
+        str(tmp_path / "images.lock.yml"): {
+            "host": "mainpc",
+            "references": ["docker.io/library/debian:13", "docker.io/library/redis:7.2"],
+        },
+        str(tmp_path / "locks/pc2.yml"): {
+            "host": "pc2",
+            "references": ["docker.io/library/redis:7.2", "quay.io/a/b:1"],
+        },
     }
     (note,) = made["plan_warnings"]
     assert note.startswith("mainpc: groups/core.yml:2:3: services.base.build: docker.io/library/debian:13 is whatever")
