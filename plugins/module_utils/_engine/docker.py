@@ -16,7 +16,6 @@ import time
 import typing as t
 
 from .._errors import EngineError
-from .._gpu.model import oci_architecture
 from .._group.config import ContainerConfig, NetworkConfig, VolumeConfig
 from . import delivery
 from . import docker_arguments as arguments_of
@@ -347,6 +346,9 @@ class DockerEngine:
             return moving.reuses(self._client.info(), self._podman is not None)
 
     def architecture(self) -> str:
+        # Only who moves images asks, and it takes as long to load as all else of ours.
+        from .._gpu.model import oci_architecture
+
         with self._asking("docker info"):
             return oci_architecture(self._client.info().get("Architecture") or "")
 
