@@ -26,11 +26,12 @@ from .boot import BootWaits, boot_waits
 from .builders import Builders, engine_key
 from .desired import Context, desired_service
 from .errors import Errors
+from .host_data import host_data, made_elsewhere, nodes
 from .images import HostImages
 from .inventory import Host, read_hosts
-from .links import Resolved, links_to_ask, resolve_links
+from .links import Resolved, resolve_links
 from .mounts import Files
-from .needs import Graph, Node, check_cycles, graph_of, needed_hosts, rounds, waves
+from .needs import Graph, check_cycles, graph_of, rounds, waves
 from .networks import container_name, group_networks, group_volumes
 from .placement import Loader, Placement, place
 from .ports import Published, check_clashes, published_ports
@@ -115,15 +116,15 @@ def make_plan(
     raise_all(_once(errors))
     notes = [*remarks, *notes, *_warnings(fleet, plans)]
     notes += [note for pins in locks.values() for note in pins.warnings()]
-    selected = [node for plan in plans for node in _nodes(plan) if not only or node[1] in only]
-    data = {plan.host.name: _host_data(plan, fleet, selected) for plan in plans}
+    selected = [node for plan in plans for node in nodes(plan) if not only or node[1] in only]
+    data = {plan.host.name: host_data(plan, fleet, selected) for plan in plans}
     order = waves(fleet.graph, selected)
     notes = [warnings.shorten(note) for note in notes]
     return {
         "hosts": data,
         "waves": [[{"host": host, "group": group} for host, group in wave] for wave in order],
         "rounds": rounds(fleet.graph, selected),
-        "image_builders": builders.data({spec["builder"] for plan in plans for spec in _made_elsewhere(plan)}),
+        "image_builders": builders.data({spec["builder"] for plan in plans for spec in made_elsewhere(plan)}),
         "locks": {
             path: {"host": _asker(path, inner), "references": sorted(pins.asked)} for path, pins in locks.items()
         },
@@ -321,52 +322,6 @@ def _group(placement: Placement, fleet: Fleet, services: tuple[Service, ...]) ->
 def _once(errors: Errors) -> list:
     """The same fault of one file that several hosts use is said once."""
     return list({str(error): error for error in errors}.values())
-
-
-def _nodes(plan: HostPlan) -> list[Node]:
-    return [(plan.host.name, group.name) for group in plan.groups]
-
-
-def _made_elsewhere(plan: HostPlan) -> list[dict[str, t.Any]]:
-    """Its images that another host builds."""
-    return [spec for spec in plan.images.values() if spec.get("builder")]
-
-
-def _images_of(plan: HostPlan, groups: Sequence[str]) -> list[str]:
-    """Keys of the images that these of its groups use."""
-    names = {service.config.image for group in plan.groups if group.name in groups for service in group.services}
-    return [key for key in plan.images if key in names or f"build:{key}" in names]
-
-
-def _host_data(plan: HostPlan, fleet: Fleet, selected: list[Node]) -> dict[str, t.Any]:
-    inside = {placement.host.name for placement in fleet.placements if placement.host.inside}
-    groups = [group for host, group in selected if host == plan.host.name]
-    return {
-        "engine": plan.host.engine,
-        "engine_url": plan.host.engine_url,
-        "engine_tls": dict(plan.host.engine_tls) or None,
-        "adopt": plan.host.adopt,
-        "engine_key": plan.engine_key,
-        "architecture": plan.architecture,
-        "state_dir": plan.host.state_dir,
-        "cache_dir": plan.host.cache_dir,
-        "supervisor": plan.host.supervisor,
-        "boot_wait": plan.host.boot_wait,
-        "groups": [to_dict(group) for group in plan.groups],
-        "images": plan.images,
-        "files": plan.files,
-        "secrets": plan.secrets,
-        "selected": groups,
-        "selected_images": _images_of(plan, groups),
-        "gpu": plan.gpu,
-        "displays": plan.displays,
-        "links": links_to_ask(plan.groups),
-        "needs_hosts": {
-            group: hosts
-            for host, group in _nodes(plan)
-            if (hosts := sorted(needed_hosts(fleet.graph, (host, group)) & inside))
-        },
-    }
 
 
 def _warnings(fleet: Fleet, plans: list[HostPlan]) -> list[str]:
