@@ -476,14 +476,10 @@ def test_what_serves_is_closed_to_strangers_and_ends(podman_engine, offering, tm
         )
         assert [line for line in held.stdout.splitlines() if "arguments-" not in line] == []
 
-    assert (
-        call(tmp_path, "image_offer", state="absent", offer={"ca": "another"}, cache_dir=str(tmp_path / "build-host"))[
-            "changed"
-        ]
-        is False
-    )
+    absent = {"state": "absent", "cache_dir": str(tmp_path / "build-host")}
+    assert call(tmp_path, "image_offer", offer={"ca": "of another"}, **absent)["changed"] is False
     assert [pid for pid in registry_processes() if pid not in before] == own
-    ended = call(tmp_path, "image_offer", state="absent", offer=offer, cache_dir=str(tmp_path / "build-host"))
+    ended = call(tmp_path, "image_offer", offer=offer, **absent)
     assert ended["changed"] is True and registry_processes() == before
 
 

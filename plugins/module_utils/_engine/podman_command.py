@@ -48,12 +48,14 @@ class PodmanCommand:
         self._lock = threading.Lock()
         self.version, self.numbers = parse.version(self.ask("--version"))
 
-    def run(self, *words: str, timeout: float | None = None, folder: str | None = None) -> Answer:
-        """folder: to run it in. Status 124 when there was no answer within `timeout` seconds. Raises EngineError only if it cannot be started."""
+    def run(
+        self, *words: str, timeout: float | None = None, folder: str | None = None, stdin: int = subprocess.DEVNULL
+    ) -> Answer:
+        """folder: to run it in. stdin: a descriptor. Status 124 when there was no answer within `timeout` seconds. Raises EngineError only if it cannot be started."""
         try:
             done = subprocess.run(
                 [self._program, *words],
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 capture_output=True,
                 text=True,
                 errors="replace",

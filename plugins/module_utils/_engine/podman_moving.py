@@ -30,10 +30,13 @@ def all_layers(podman: PodmanCommand) -> dict[str, tuple[str, ...]]:
 
 def push(podman: PodmanCommand, reference: str, login: Login, repository: str, tag: str) -> None:
     target = f"{login.address}/{repository}:{tag}"
-    with _trusted(login) as options:
+    path = f"image {reference}"
+    with _trusted(login) as options, _in_memory(login.authfile) as descriptor:
         # zstd, which a site may have chosen as the default, is nothing that Docker 20.10 unpacks.
-        words = ["push", "--compression-format", "gzip", *options, reference, f"docker://{target}"]
-        podman.stream(words, None, path=f"image {reference}")
+        words = ["push", "--quiet", "--compression-format", "gzip", "--authfile", "/proc/self/fd/0", *options]
+        answer = podman.run(*words, reference, f"docker://{target}", stdin=descriptor)
+    if answer.status:
+        raise EngineError(f"podman push: {answer.words}", path=path)
 
 
 def load(podman: PodmanCommand, image: IncomingImage) -> None:
@@ -50,24 +53,26 @@ def load(podman: PodmanCommand, image: IncomingImage) -> None:
 
 @contextlib.contextmanager
 def _trusted(login: Login) -> t.Iterator[list[str]]:
-    """Options of a push. The password is in a file without a place in any file system, which ends with this process."""
-    with tempfile.TemporaryDirectory(prefix="gpu-fleet-ca-") as folder, _in_memory(login.authfile) as authfile:
-        options = ["--authfile", authfile]
-        if login.plain:
-            yield [*options, "--tls-verify=false"]
-            return
+    """Options of a push: whom to trust."""
+    if login.plain:
+        yield ["--tls-verify=false"]
+        return
+    with tempfile.TemporaryDirectory(prefix="gpu-fleet-ca-") as folder:
         if login.ca:
             with open(os.path.join(folder, "ca.crt"), "w", encoding="utf-8") as stream:
                 stream.write(login.ca)
-            options += ["--cert-dir", folder]
-        yield options
+        yield ["--cert-dir", folder] if login.ca else []
 
 
 @contextlib.contextmanager
-def _in_memory(text: str) -> t.Iterator[str]:
+def _in_memory(text: str) -> t.Iterator[int]:
+    """A file without a place in any file system, which ends with this process, for a program's standard input.
+
+    Not by a path below our own /proc: rootless Podman is in a user namespace of its own and may not look there.
+    """
     descriptor = os.memfd_create("gpu-fleet-login")
     try:
         os.write(descriptor, text.encode())
-        yield f"/proc/{os.getpid()}/fd/{descriptor}"
+        yield descriptor
     finally:
         os.close(descriptor)
