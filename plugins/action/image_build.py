@@ -77,7 +77,7 @@ class ActionModule(ActionBase):
         with remote_folder(self) as folder:
             arguments["secret_values"] = self._secret_values(
                 [spec for spec in specs if spec.key in needed], options, task_vars
-            )  # fmt: skip
+            )
             for spec, image in zip(specs, arguments["images"], strict=True):
                 if spec.key in needed:
                     image["context_archive"] = self._send_context(spec, folder)

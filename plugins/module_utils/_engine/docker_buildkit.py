@@ -27,7 +27,7 @@ _FOLDERS = ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/Applications/Do
 _TAKEN_OUT = re.compile(r"(DOCKER_(?!CONFIG$|SSH)|BUILDX_|BUILDKIT_)")
 """What would send the build elsewhere: the engine is the inventory's business (`docker_url.py`)."""
 
-_LEARNT = (
+_NEEDS = (
     (re.compile(r"^RUN\b.*\s--(mount|network|security)\b", re.I | re.M), "RUN --mount"),
     (re.compile(r"^(COPY|ADD)\b.*\s--(chmod|link|parents|exclude)\b", re.I | re.M), "COPY --chmod"),
     (re.compile(r"^(RUN|COPY|ADD)\b.*[^<]<<-?[\"']?[A-Za-z_]", re.I | re.M), "here-documents"),
@@ -97,7 +97,7 @@ def refuse_old_builder(containerfile: str, secrets: t.Mapping[str, str], path: s
 def needs_buildkit(containerfile: str) -> str:
     """The first thing in a Containerfile's text that Docker's first builder cannot; empty when it can build it."""
     text = re.sub(r"\\[ \t]*\n", " ", containerfile)
-    return next((words for pattern, words in _LEARNT if pattern.search(text)), "")
+    return next((words for pattern, words in _NEEDS if pattern.search(text)), "")
 
 
 def find_client(named: str = "", ask: t.Callable[[t.Sequence[str]], str | None] | None = None) -> Client | None:

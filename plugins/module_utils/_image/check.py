@@ -42,9 +42,7 @@ def check_image(
     for name, layer in zip(contents.names[:below], contents.layers):
         store.keep(name, layer)
     unread = sorted({path for layer in contents.layers for path in layer.unread})
-    document = sbom.document(
-        reference, image_id, inspect.installed(contents), inspect.distribution(contents), unread
-    )  # fmt: skip
+    document = sbom.document(reference, image_id, inspect.installed(contents), inspect.distribution(contents), unread)
     path = sbom.path_of(cache_dir, reference)
     sbom.write(path, document)
     return path
