@@ -111,8 +111,7 @@ def image_moves(plan: Plan, jobs: Mapping[str, t.Any], built: Mapping[str, Resul
         if not consumers:
             continue
         if result.get("failed") or result.get("unreachable") or "images" not in result:
-            text = str(result.get("msg") or "it gave no answer").strip()
-            blocked |= dict.fromkeys(consumers, f"{builder}, which builds its images, failed: {text}")
+            blocked |= dict.fromkeys(consumers, f"{builder}, which builds its images, failed: {_said(result)}")
             continue
         names = _names(build, result)
         fetched = {
@@ -172,9 +171,8 @@ def _check_seen(plan: Plan, builder: str, architecture: str, seen: Result | None
     where = f"{VARIABLE}.{architecture}"
     gpu = (seen or {}).get("gpu")
     if not gpu:
-        said = str((seen or {}).get("msg") or "it gave no answer").strip()
         raise InputError(
-            f"{builder} builds the images of {architecture} and cannot be reached: {said}",
+            f"{builder} builds the images of {architecture} and cannot be reached: {_said(seen or {})}",
             where,
             f"Bring it up, or name another host of {architecture}.",
         )
@@ -188,6 +186,11 @@ def _check_seen(plan: Plan, builder: str, architecture: str, seen: Result | None
             where,
             f"Run playbooks/prepare.yml -l {builder}.",
         )
+
+
+def _said(result: Result) -> str:
+    """Its words, without Ansible's own in front."""
+    return str(result.get("msg") or "it gave no answer").strip().removeprefix("Task failed: ")
 
 
 def _engine_key(plan: Plan, builder: str, seen: Mapping[str, Result]) -> str:

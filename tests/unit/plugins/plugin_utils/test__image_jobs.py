@@ -225,7 +225,7 @@ def test_a_builder_that_fails_stops_those_who_wait_for_it(answer: dict[str, t.An
 
 NO_ANSWER = "mainpc builds the images of amd64 and cannot be reached"
 REFUSED = [
-    ("unreachable", {"mainpc": {"unreachable": True, "msg": "timed out"}}, f"{NO_ANSWER}: timed out. Bring it up, or name another host of amd64."),
+    ("unreachable", {"mainpc": {"unreachable": True, "msg": "Task failed: timed out"}}, f"{NO_ANSWER}: timed out. Bring it up, or name another host of amd64."),
     ("nobody asked", {}, f"{NO_ANSWER}: it gave no answer. Bring it up"),
     ("another architecture", seen("arm64"), "mainpc is of arm64 and would have to build for amd64"),
     ("no engine", seen(engine={}), "its docker does not answer: not installed. Run playbooks/prepare.yml -l mainpc."),
