@@ -159,8 +159,10 @@ def test_the_other_way_round(fleet: Fleet) -> None:
     fleet.write(words="four\n")
     outcome = fleet.build()
     assert re.search(r"^pc2 \(docker\): images\n(?:  .*\n)*  built example/app", outcome.output, re.M)
-    # All but the words are there, from what MainPC built itself.
-    assert fetched(outcome, "mainpc") < 16 << 10, outcome.output
+    # Docker writes a copied file into a layer otherwise than Podman, so what MainPC built itself is another layer.
+    assert fetched(outcome, "mainpc") < DATA * 1.5, outcome.output
+    fleet.write(words="and four\n")
+    assert fetched(fleet.build(), "mainpc") < 16 << 10
     fleet.variables(**VARIABLES)
 
 
