@@ -47,7 +47,7 @@ def main() -> int:
     options = _options()
     if os.environ.get("GPU_FLEET_PRIVATE_MACHINE") != "1":
         sys.exit("moving.py removes every image it sees; run it in tests/integration/in_private_machine")
-    with tempfile.TemporaryDirectory(prefix="gpu-fleet-bench-", dir="/var/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="gpu-fleet-moving-", dir="/var/tmp") as name:
         daemon = _start_dockerd(pathlib.Path(name))
         try:
             rows = []
