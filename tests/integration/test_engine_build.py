@@ -224,7 +224,8 @@ def test_killed_while_building(engine, left, name, context, tmp_path):
         json.dumps(to_dict(spec)),
     ]
     log = tmp_path / "log"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".collections")}
+    # What a killed process leaves in the temporary directory, that of the test takes.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".collections"), "TMPDIR": str(tmp_path)}
     with log.open("w") as stream, subprocess.Popen(argv, stdout=stream, stderr=stream, env=environment) as process:
         until(lambda: "sleep 5" in log.read_text() or process.poll() is not None, 60)
         assert process.poll() is None, log.read_text()

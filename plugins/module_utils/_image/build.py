@@ -19,6 +19,9 @@ from .own_labels import base_reference, image_labels
 from .secret_files import secret_files
 from .spec import ImageSpec
 
+_SHORTEST = 8
+"""Characters of what is hidden: shorter words would turn ordinary output into asterisks (the limit of all secrets)."""
+
 
 @dataclass(frozen=True)
 class Builder:
@@ -40,7 +43,7 @@ class Builder:
         """Path of the list of its packages. context: a directory. images: what the engine has before. Raises EngineError."""
         values = self._values(spec)
         try:
-            image_id = self._run(spec, state, context, images, values, on_line)
+            image_id = self._run(spec, state, context, images, values, lambda line: on_line(hidden(line, values)))
             on_line("looking into the image")
             base = base_reference(spec, state)
             try:
@@ -55,7 +58,7 @@ class Builder:
             # The engine's words end with the build's last lines.
             full = "no space left on device" in error.message.lower()
             raise EngineError(
-                f"building {state.reference} failed: {error.message}",
+                f"building {state.reference} failed: {hidden(error.message, values)}",
                 f"{place(spec, 'build')}: {os.path.join(spec.context, spec.containerfile)}",
                 error.mend or ("Make room on the host's disk, then run again." if full else ""),
             ) from error
@@ -93,3 +96,15 @@ class Builder:
         if not any(image.id == image_id for image in before):
             with contextlib.suppress(EngineError):
                 self.engine.remove_image(image_id)
+
+
+def hidden(text: str, values: t.Mapping[str, str]) -> str:
+    """What a builder says, without the secrets that a step printed: Ansible hides them in results only, not in events.
+
+    A secret of several lines is printed line by line; lines too short to be one are left.
+    """
+    lines = {line.strip() for value in values.values() for line in value.splitlines()}
+    for line in sorted(lines, key=len, reverse=True):
+        if len(line) >= _SHORTEST:
+            text = text.replace(line, "********")
+    return text

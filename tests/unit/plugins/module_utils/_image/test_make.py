@@ -77,6 +77,8 @@ class FakeEngine:
             "content": sorted(pathlib.Path(context).iterdir()),
         }
         on_line("STEP 1")
+        for path in secrets.values():
+            on_line(pathlib.Path(path).read_text())
         if self.fails:
             raise EngineError("RUN false: exit status 1")
         self.there["sha256:new"] = ObservedImage("sha256:new", (), (), labels)
@@ -245,7 +247,9 @@ def test_a_driver_in_the_image_is_refused_and_nothing_is_left(stage, tmp_path) -
 
 def test_a_secret_reaches_the_build_and_may_not_stay_in_the_image(stage) -> None:
     engine, spec = FakeEngine(BASE), replace(SPEC, secrets={"token": "pip"})
-    assert actions(stage(engine, spec)) == ["built"]
+    events: list[dict[str, t.Any]] = []
+    assert actions(stage(engine, spec, events=events)) == ["built"]
+    assert [event["line"] for event in events] == ["STEP 1", "********", "looking into the image"]
     assert engine.built["secrets"] == {"token": "value of pip"}
     engine.files["root/.netrc"] = b"password value of pip\n"
     with pytest.raises(EngineError) as caught:
