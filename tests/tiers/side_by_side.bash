@@ -3,33 +3,33 @@
 #   side_by_side NAME COMMAND…      in the background, when one of two has ended; what it prints is shown when it ends
 #   all_ended                       waits for the rest; fails when one of them failed
 # Each is in a process group of its own: Ctrl-C goes to all of them, and each takes away then what it made.
-set -m
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
-running=0 failed=0
+begun=()
 
 side_by_side() {
-    ((running < 2)) || one_ended
+    while [[ $(jobs -pr | wc -l) -ge 2 ]]; do wait -n || true; done
+    begun+=("$1")
+    set -m
     shown "$@" &
-    running=$((running + 1))
+    set +m
 }
 
 all_ended() {
-    while ((running > 0)); do one_ended; done
-    return $failed
+    local name
+    wait
+    for name in "${begun[@]}"; do [[ -e $logs/$name.ok ]] || return 1; done
 }
 
-one_ended() {
-    wait -n || failed=1
-    running=$((running - 1))
-}
-
+# Success is kept in a file: `wait -n` does not see one that ended while another was seen to (bash 5.2).
 shown() {
-    local name=$1 begin=$SECONDS result=ok
+    local name=$1 begin=$SECONDS result=FAILED
     shift
-    "$@" >"$logs/$name" 2>&1 || result=FAILED
+    if "$@" >"$logs/$name" 2>&1; then
+        result=ok
+        touch "$logs/$name.ok"
+    fi
     printf -- '--- %s: %s\n%s\n--- %s: %s, %d s\n' "$name" "$*" "$(cat "$logs/$name")" "$name" "$result" $((SECONDS - begin))
-    [[ $result == ok ]]
 }
 
 interrupted() {
