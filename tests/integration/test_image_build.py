@@ -219,7 +219,9 @@ def play(tmp_path: pathlib.Path, *arguments: str, **options: t.Any) -> subproces
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
         "ANSIBLE_HOME": str(tmp_path / "ansible"),
         "ANSIBLE_NOCOLOR": "1",
+        "TMPDIR": str(tmp_path / "tmp"),
     }
+    (tmp_path / "tmp").mkdir(exist_ok=True)
     interpreter = f"ansible_python_interpreter={sys.executable}"
     program = pathlib.Path(sys.executable).parent / "ansible-playbook"
     return subprocess.run(
@@ -253,8 +255,7 @@ def test_the_module_by_hand(podman_images, name, context, tmp_path):
 
     second = play(tmp_path, **options)
     assert "changed=0" in second.stdout and "box | build" not in second.stdout
-    leftovers = [entry for entry in os.listdir("/tmp") if entry.startswith(("gpu-fleet-build-", "gpu-fleet-context-"))]
-    assert leftovers == []
+    assert [entry for entry in os.listdir(tmp_path / "tmp") if entry.startswith("gpu-fleet-")] == []
 
 
 def test_the_module_says_what_is_wrong(podman_images, name, context, tmp_path):
@@ -262,3 +263,18 @@ def test_the_module_says_what_is_wrong(podman_images, name, context, tmp_path):
     result = play(tmp_path, name=name, context=str(context))
     assert result.returncode != 0
     assert "Containerfile:1: variable NOWHERE has no value" in result.stdout + result.stderr
+
+
+def test_a_secret_by_hand_is_shown_nowhere(podman_images, name, context, tmp_path):
+    (context / "Containerfile").write_text(
+        f"FROM {IMAGE}\nRUN --mount=type=secret,id=token test $(wc -c < /run/secrets/token) = 12 && cat /run/secrets/token\n"
+    )
+    options = {"name": name, "context": str(context), "secrets": {"token": {"variable": "pip_token"}}}
+    (tmp_path / "vars.json").write_text(json.dumps({"container_secrets": {"pip_token": "a secret one"}}))
+    result = play(tmp_path, "-vvv", "-e", f"@{tmp_path / 'vars.json'}", **options)
+    assert "changed=1" in result.stdout, result.stdout + result.stderr
+    assert "a secret one" not in result.stdout + result.stderr
+    assert len(podman_images()) == 1
+
+    missing = play(tmp_path, "-e", '{"container_secrets": {}}', **{**options, "name": f"{name}-2"})
+    assert "no value for the secret pip_token" in missing.stdout + missing.stderr
