@@ -148,7 +148,8 @@ class Stager:
             raise EngineError(
                 f"cannot pull {spec.repository}: {error.message}",
                 place(spec, "image"),
-                error.mend or "Correct the name, log in to its registry, or load the image by hand.",
+                error.mend
+                or f"Correct the name, log in to its registry, or load the image by hand.{_ask_anew(spec.repository)}",
             ) from error
         after = resolve(spec, self.engine.images())
         same = before.present and before.identity == after.identity
@@ -223,7 +224,7 @@ class Stager:
             raise EngineError(
                 f"the base of «FROM {base}» is not on this engine and cannot be pulled: {why}",
                 f"{place(spec, 'build')}: {os.path.join(spec.context, spec.containerfile)}",
-                "Pull or load it by hand, or give the build an x-bootstrap recipe.",
+                f"Pull or load it by hand, or give the build an x-bootstrap recipe.{_ask_anew(base)}",
             )
         return [self._bootstrap(spec, recipe, f"stands in for {base}: {_first_line(why)}")]
 
@@ -274,6 +275,13 @@ def _refuse_pull(spec: ImageSpec, state: ImageState) -> None:
 def place(spec: ImageSpec, key: str) -> str:
     """Where the user wrote it: the service's key in its group file, or the image's name in by-hand use."""
     return f"{spec.where}.{key}" if spec.where else spec.key
+
+
+def _ask_anew(reference: str) -> str:
+    """A further mend for a digest that a lock file gave to a tag: registries may drop what no tag names any more."""
+    parsed = parse_reference(reference)
+    named = parsed.tag and parsed.digest
+    return " Where a lock file names the digest, ask for it anew: build.yml -e update_lock=true." if named else ""
 
 
 def _first_line(text: str) -> str:

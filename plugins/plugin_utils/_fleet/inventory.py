@@ -73,9 +73,10 @@ PLAYBOOK_VARIABLES = (
     "container_remove_volumes",
     "container_sbom_dir",
     "container_verify_steps",
+    "packages_needs",
     "prepare_skip",
 )
-"""Further variables of this collection, read by playbooks and roles."""
+"""Further variables of this collection, read by playbooks and roles, also what a role registers before a plan is made."""
 
 _OTHERS = ("ansible_", "inventory_")
 """What begins so is Ansible's."""
