@@ -163,7 +163,7 @@ def _end(folder: pathlib.Path) -> None:
 
 
 def _piped(source: str, target: str, image: str, compress: bool = False) -> tuple[int, float]:
-    """``save | load``, as people do it over ssh. Compressed as `gzip -1` does it."""
+    """``save | load``, as people do it over ssh; with ``gzip -1`` and ``gunzip`` between."""
     begin, moved = time.monotonic(), 0
     with (
         subprocess.Popen([source, "save", image], stdout=subprocess.PIPE) as save,
@@ -173,7 +173,7 @@ def _piped(source: str, target: str, image: str, compress: bool = False) -> tupl
         while chunk := reader.read(MB):
             data = gzip.compress(chunk, 1) if compress else chunk
             moved += len(data)
-            writer.write(data)
+            writer.write(gzip.decompress(data) if compress else data)
         writer.close()
     if save.returncode or load.returncode:
         sys.exit(f"{source} save | {target} load failed for {image}")
