@@ -29,6 +29,8 @@ def test_life_of_a_container(engine, name):
 
     engine.start_container(name)
     assert engine.container(name).state == "running"
+    # It runs before its shell has set the trap, and until then no signal but KILL ends it.
+    until(lambda: any(line.endswith(" sleep 0.1") for line in output_of(engine, name, "ps").splitlines()))
     engine.rename_container(name, f"{name}-old")
     assert engine.container(name) is None
     engine.stop_container(f"{name}-old", 10)
