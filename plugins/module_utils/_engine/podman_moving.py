@@ -10,7 +10,7 @@ import os
 import tempfile
 import typing as t
 
-from .._errors import EngineError
+from .._errors import EngineError, make_room
 from . import podman_parse as parse
 from .incoming import IncomingImage, write_directory
 from .login import Login
@@ -41,7 +41,11 @@ def push(podman: PodmanCommand, reference: str, login: Login, repository: str, t
 
 def load(podman: PodmanCommand, image: IncomingImage) -> None:
     """Its name is given when all of it is there. A folder's image gets the folder's name first, which goes again."""
-    write_directory(image)
+    try:
+        write_directory(image)
+    except OSError as error:
+        mend = f"{make_room(error)}, or choose another directory (container_cache_dir)."
+        raise EngineError(f"cannot be written: {error.strerror}", image.folder, mend) from error
     parent, name = os.path.split(image.folder)
     text = podman.ask("pull", "--quiet", f"dir:{name}", path=f"image {image.reference}", folder=parent)
     image_id = (text.split() or [""])[-1]

@@ -13,6 +13,7 @@ import errno
 import hashlib
 import http.client
 import os
+import shutil
 import time
 import typing as t
 
@@ -37,7 +38,7 @@ class BlobFolder:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        with _writing(path):
+        with writing(path):
             os.makedirs(path, mode=0o700, exist_ok=True)
 
     def file(self, digest: str) -> str:
@@ -60,7 +61,7 @@ class BlobFolder:
 
         Raises EngineError when the registry fails, the disk is full, or what came is not what its digest says.
         """
-        with self._held(blob.digest), _writing(self.path):
+        with self._held(blob.digest), writing(self.path):
             if os.path.exists(self.file(blob.digest)):
                 return 0
             download = _Download(client, repository, blob, f"{self.file(blob.digest)}.part", on_bytes)
@@ -77,7 +78,7 @@ class BlobFolder:
 
     def link(self, digest: str, target: str) -> None:
         """Give a blob that is here a second name, which stays when another process has no more use for the first."""
-        with self._held(digest), _writing(target), contextlib.suppress(FileExistsError):
+        with self._held(digest), writing(target), contextlib.suppress(FileExistsError):
             os.link(self.file(digest), target)
 
     def drop(self, digests: t.Iterable[str]) -> None:
@@ -87,11 +88,7 @@ class BlobFolder:
 
     def drop_forgotten(self, now: float | None = None) -> None:
         """Remove what no run has touched for long."""
-        limit = (time.time() if now is None else now) - _FORGOTTEN
-        for entry in os.scandir(self.path):
-            with contextlib.suppress(FileNotFoundError):
-                if entry.is_file() and entry.stat().st_mtime < limit:
-                    os.unlink(entry.path)
+        drop_forgotten(self.path, now)
 
     def _held(self, digest: str) -> t.ContextManager[None]:
         # A lock's file must not go while somebody waits for it, so there are few of them and they stay.
@@ -119,7 +116,7 @@ class _Download:
         """Until it is complete and verified; a connection that breaks is made anew, and it goes on."""
         with open(self.part, "ab") as stream:
             broken = 0
-            while (before := stream.tell()) < self._blob.size or not before:
+            while (before := stream.tell()) < self._blob.size:
                 try:
                     self._read_on(stream)
                 except (OSError, http.client.HTTPException) as error:
@@ -166,8 +163,23 @@ class _Download:
             )
 
 
+def drop_forgotten(folder: str, now: float | None = None) -> None:
+    """Remove the files and folders in it that no run has touched for long; `locks` stays."""
+    limit = (time.time() if now is None else now) - _FORGOTTEN
+    with contextlib.suppress(FileNotFoundError):
+        for entry in os.scandir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                if entry.name == "locks" or entry.stat(follow_symlinks=False).st_mtime >= limit:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    os.unlink(entry.path)
+
+
 @contextlib.contextmanager
-def _writing(path: str) -> t.Iterator[None]:
+def writing(path: str) -> t.Iterator[None]:
+    """Turns an OSError into an EngineError that names the path."""
     try:
         yield
     except OSError as error:

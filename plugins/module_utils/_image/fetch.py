@@ -25,7 +25,7 @@ from .._engine.reference import parse_reference
 from .._errors import EngineError, FleetError, InputError, raise_all
 from .._lock import locked
 from .._units import human
-from .blobs import BlobFolder
+from .blobs import BlobFolder, drop_forgotten, writing
 from .identity import is_named_by_content
 from .layers import Blob, Manifest, choose, diff_ids, digest_of, is_index, labels_of, lacking, read_manifest
 from .registry_client import RegistryClient
@@ -164,11 +164,7 @@ class Fetcher:
         return answer[0], answer[1], len(answer[0])
 
     def _config(self, repository: str, blob: Blob) -> bytes:
-        with self._client.blob(repository, blob.digest) as (_start, stream):
-            try:
-                config = stream.read()
-            except OSError as error:
-                raise EngineError(f"it stopped answering: {error}", f"registry {self._login.address}") from error
+        config = self._client.small_blob(repository, blob.digest)
         self._verify(config, blob.digest, "configuration")
         return config
 
@@ -194,6 +190,7 @@ class Fetcher:
             return {}
         folder = BlobFolder(os.path.join(self._cache_dir, "blobs"))
         folder.drop_forgotten()
+        drop_forgotten(os.path.join(self._cache_dir, "incoming"))
         folder.room_for({blob.digest: blob for plan in plans for blob in plan.blobs}.values())
         started = time.monotonic()
         coming: dict[str, Future[int]] = {}
@@ -247,7 +244,8 @@ class Fetcher:
         path = os.path.join(self._cache_dir, "incoming", name)
         with locked(os.path.join(self._cache_dir, "blobs", "locks", f"image-{name[:2]}")):
             shutil.rmtree(path, ignore_errors=True)
-            os.makedirs(path, mode=0o700)
+            with writing(path):
+                os.makedirs(path, mode=0o700)
             try:
                 image = _incoming(plan, path)
                 for blob in plan.blobs:

@@ -52,7 +52,12 @@ class RegistryClient:
                 answer.read()
                 return None
             self._want(answer, (200,), path)
-            return answer.read(), (answer.getheader("Content-Type") or "").partition(";")[0]
+            return self._all_of(answer), (answer.getheader("Content-Type") or "").partition(";")[0]
+
+    def small_blob(self, repository: str, digest: str) -> bytes:
+        """All of a blob at once, such as an image's configuration."""
+        with self.blob(repository, digest) as (_start, stream):
+            return self._all_of(stream)
 
     def has_blob(self, repository: str, digest: str) -> bool:
         path = f"/v2/{repository}/blobs/{digest}"
@@ -74,6 +79,12 @@ class RegistryClient:
         with self._answer("GET", path, repository, ranged) as answer:
             self._want(answer, (200, 206), path)
             yield (start if answer.status == 206 else 0), t.cast(t.IO[bytes], answer)
+
+    def _all_of(self, stream: t.IO[bytes] | http.client.HTTPResponse) -> bytes:
+        try:
+            return stream.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._error(error) from error
 
     # -- one request
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the gpu_fleet.containers developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secret values for a build: files in memory that only this user can read, there only while it builds."""
+"""Secret values for a program: files that only this user can read, in memory where there is a tmpfs, there only while it runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _PREFIX = "gpu-fleet-build-secrets-"
 def secret_files(values: t.Mapping[str, str], folders: t.Sequence[str] | None = None) -> t.Iterator[dict[str, str]]:
     """Id → path of a file with the value. What a killed run left behind is removed first.
 
-    folders: where they may lie, the best first; by default those that this user has on a tmpfs.
+    folders: where they may lie, the best first; by default those that this user has on a tmpfs. Where none can be written,
+    a temporary one.
     """
     if not values:
         yield {}

@@ -72,8 +72,9 @@ def taking(folder: str, password: str) -> t.Iterator[Login]:
         except EngineError:
             process, port = _start(folder, "127.0.0.1:0", password, None, 0)
         stack.callback(_stop, process)
-        # Both engines remember which layers they pushed where: at the same address nothing is compressed twice.
-        with open(remembered, "w", encoding="utf-8") as stream:
+        # Both engines remember which layers they pushed where: at the same address nothing is compressed twice. Without
+        # the file it only takes longer; a disk that is full is told of by the registry, which has more to write.
+        with contextlib.suppress(OSError), open(remembered, "w", encoding="utf-8") as stream:
             stream.write(f"{port}")
         yield Login(f"127.0.0.1:{port}", USERNAME, password, plain=True)
 

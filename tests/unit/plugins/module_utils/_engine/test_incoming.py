@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -9,6 +10,7 @@ import tarfile
 
 import pytest
 
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine import podman_moving
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_moving import reuses
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.incoming import (
     IncomingImage,
@@ -17,6 +19,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.incom
     write_directory,
 )
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.login import Login
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 
 LAYER = b"a layer" * 1000
 DIGEST = f"sha256:{hashlib.sha256(LAYER).hexdigest()}"
@@ -50,6 +53,13 @@ def test_a_directory_lists_what_is_there_by_its_diff_id(image, tmp_path):
     assert (tmp_path / manifest["config"]["digest"][7:]).read_bytes() == CONFIG
     # A health check is only kept in Docker's format.
     assert ("docker" in manifest["mediaType"]) is ("docker" in manifest["config"]["mediaType"]) is image.docker
+
+
+def test_a_directory_that_cannot_be_written_is_named(image):
+    image = dataclasses.replace(image, folder=f"{image.folder}/gone")
+    with pytest.raises(EngineError, match="cannot be written: No such file") as caught:
+        podman_moving.load(None, image)
+    assert caught.value.path == image.folder and "container_cache_dir" in caught.value.mend
 
 
 @pytest.mark.parametrize(

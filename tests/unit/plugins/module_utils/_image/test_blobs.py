@@ -11,7 +11,11 @@ import pytest
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.login import Login
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image import blobs
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.blobs import BlobFolder, Corrupted
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.blobs import (
+    BlobFolder,
+    Corrupted,
+    drop_forgotten,
+)
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.layers import Blob
 
 CONTENT = b"0123456789" * 1000
@@ -89,6 +93,14 @@ def test_it_gives_up_where_nothing_comes(folder):
     assert len(registry.asked) == 4
 
 
+def test_a_blob_of_no_bytes_asks_nobody(folder):
+    empty = Blob(f"sha256:{hashlib.sha256(b'').hexdigest()}", 0)
+    registry = Registry(content=b"")
+    assert folder.fetch(registry, "a", empty) == 0 and registry.asked == []
+    with pytest.raises(Corrupted):
+        folder.fetch(registry, "a", Blob(BLOB.digest, 0))
+
+
 def test_room_is_asked_for_before(folder):
     folder.room_for([BLOB])
     with pytest.raises(EngineError, match="the layers take .* are free"):
@@ -108,3 +120,14 @@ def test_what_nobody_came_back_for_goes(folder, tmp_path):
     assert (tmp_path / "blobs" / BLOB.digest[7:]).exists()
     folder.drop_forgotten(now=2e10)
     assert not (tmp_path / "blobs" / BLOB.digest[7:]).exists()
+
+
+def test_what_a_killed_run_was_about_to_hand_over_goes(tmp_path):
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image" / "layer").write_bytes(CONTENT)
+    (tmp_path / "locks").mkdir()
+    drop_forgotten(str(tmp_path))
+    assert (tmp_path / "image" / "layer").exists()
+    drop_forgotten(str(tmp_path), now=2e10)
+    assert [path.name for path in tmp_path.iterdir()] == ["locks"]
+    drop_forgotten(str(tmp_path / "none"))

@@ -28,6 +28,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
             return self.say(200 if asked == BASIC else 401, b'{"token": "t0"}')
         if self.path.startswith("/storage"):
             return self.say(206 if self.headers.get("Range") else 200, b"blob")
+        if self.path.startswith("/v2/broken/"):
+            return self.say(200, b"{", promised=100)
         if self.path.startswith("/v2/plain/"):
             return self.say(200 if asked == BASIC else 401, b"{}")
         if asked != "Bearer t0":
@@ -39,11 +41,12 @@ class Answers(http.server.BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
-    def say(self, status, body, **headers):
+    def say(self, status, body, promised=0, **headers):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(promised or len(body)))
+        self.close_connection = bool(promised)
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(body)
@@ -104,3 +107,12 @@ def test_refusals(server, certificate, changed, words):
     with pytest.raises(EngineError, match=words) as caught:
         client(server, certificate, **changed).manifest("plain/a", "1")
     assert caught.value.mend and "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda asking: asking.manifest("broken/a", "1"), lambda asking: asking.small_blob("broken/a", "sha256:x")]
+)
+def test_an_answer_that_breaks_off_is_told_of(server, certificate, ask):
+    with pytest.raises(EngineError, match="does not answer: IncompleteRead") as caught:
+        ask(client(server, certificate))
+    assert caught.value.mend
