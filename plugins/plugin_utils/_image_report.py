@@ -21,8 +21,10 @@ _WOULD = {"built": "build", "pulled": "pull", "tagged": "tag", "bootstrapped": "
 
 @dataclass(frozen=True)
 class Happened:
-    """What `tasks/images.yml` registered; all of it empty where no image was missing."""
+    """What the playbooks registered; all but `missing` empty where no image was missing."""
 
+    missing: Mapping[str, t.Sequence[str]] = field(default_factory=dict)
+    """Hosts that are still part of the play → what they lacked when they were asked."""
     elsewhere: Mapping[str, t.Any] = field(default_factory=dict)
     moves: Result = field(default_factory=dict)
     built: Mapping[str, Result] = field(default_factory=dict)
@@ -31,11 +33,13 @@ class Happened:
 
 
 def happened(registered: Registered) -> Happened:
+    missing = {host: result.get("missing_images", ()) for host, result in _there(registered("fleet_asked")).items()}
     jobs = _first(registered("fleet_jobs"), "builds")
     if not jobs:
-        return Happened()
+        return Happened(missing)
     kept = {name: registered(name) for name in ("fleet_built", "fleet_built_elsewhere")}
     return Happened(
+        missing,
         jobs["elsewhere"],
         _first(registered("fleet_moves"), "pulls"),
         builder_answers(jobs, lambda host, name: kept[name].get(host) or {}),
@@ -45,31 +49,37 @@ def happened(registered: Registered) -> Happened:
 
 
 def build_lines(plan: Mapping[str, t.Any], done: Happened, check: bool = False) -> list[str]:
-    """The summary of `build`: per host what was built, pulled and fetched, and who had all; then the plan's warnings."""
-    lines, quiet = _host_lines(plan, done, check)
-    if quiet:
-        lines.append(f"every image {'is' if check else 'was'} there: {', '.join(quiet)}")
+    """The summary of `build`: per host what was built, pulled and fetched, who had all, and who failed; then the plan's warnings."""
+    lines = _host_lines(plan, done, check)
+    asked = [host for host, part in plan["hosts"].items() if part.get("selected_images")]
+    had_all = [host for host in asked if host in done.missing and not done.missing[host]]
+    if had_all:
+        lines.append(f"every image {'is' if check else 'was'} there: {', '.join(had_all)}")
+    failed = [host for host in asked if host not in done.missing]
+    if failed:
+        lines.append(f"failed, see what was said above: {', '.join(failed)}")
     return lines + [f"warning: {text}" for text in plan.get("plan_warnings", ())]
 
 
 def image_lines(plan: Mapping[str, t.Any], done: Happened, check: bool = False) -> list[str]:
     """The same for a summary about more than images: nothing is said where nothing was missing."""
-    return _host_lines(plan, done, check)[0]
+    return _host_lines(plan, done, check)
 
 
-def _host_lines(plan: Mapping[str, t.Any], done: Happened, check: bool) -> tuple[list[str], list[str]]:
-    """Lines, and hosts of which there is nothing to say."""
+def _host_lines(plan: Mapping[str, t.Any], done: Happened, check: bool) -> list[str]:
     outside = [build["host"] for builds in done.elsewhere.values() for build in builds]
-    lines, quiet = [], []
+    lines = []
     for host in [*plan["hosts"], *outside]:
         place = plan["hosts"].get(host) or plan["image_builders"][host]
         told = [*_built(done.built.get(host, {}), check), *_fetched(host, done, check)]
+        if not told and done.missing.get(host):
+            # It shares an engine with one that was told to get it.
+            come = "would come" if check else "came"
+            told = [f"{_short(key)} {come} through another host" for key in done.missing[host]]
         if told:
             note = ", outside the limit" if host in outside else ""
             lines += [f"{host} ({place['engine']}{note}): images", *(f"  {text}" for text in told)]
-        elif place.get("selected_images"):
-            quiet.append(host)
-    return lines, quiet
+    return lines
 
 
 def _built(result: Result, check: bool) -> Iterator[str]:

@@ -49,7 +49,13 @@ def registered(**values: dict[str, t.Any]) -> t.Callable[[str], dict[str, t.Any]
     return lambda name: values.get(name, dict.fromkeys(PLAN["hosts"]))
 
 
+ASKED = {
+    "pc2": {"missing_images": ["localhost/ai/agent"]},
+    "pc3": {"missing_images": []},
+    "nas": {"missing_images": []},
+}
 RUN = registered(
+    fleet_asked=ASKED,
     fleet_jobs={"pc2": None, "pc3": JOBS},
     fleet_moves={"pc2": MOVES, "pc3": MOVES},
     fleet_built_elsewhere={"pc2": {"results": [BUILT]}, "pc3": None},
@@ -91,9 +97,28 @@ def test_check_mode_says_would() -> None:
 
 
 def test_nothing_was_missing() -> None:
-    assert happened(registered()) == Happened()
-    assert build_lines({**PLAN, "plan_warnings": []}, Happened()) == ["every image was there: pc2, pc3"]
-    assert image_lines(PLAN, Happened()) == []
+    nobody = dict.fromkeys(PLAN["hosts"], {"missing_images": []})
+    done = happened(registered(fleet_asked=nobody))
+    assert build_lines({**PLAN, "plan_warnings": []}, done) == ["every image was there: pc2, pc3"]
+    assert build_lines({**PLAN, "plan_warnings": []}, done, check=True) == ["every image is there: pc2, pc3"]
+    assert image_lines(PLAN, done) == []
+
+
+def test_a_host_that_failed_did_not_have_everything() -> None:
+    """It is no part of the play any more, so nothing that it registered is known."""
+    done = happened(registered(fleet_asked={"pc3": {"missing_images": []}}, fleet_jobs={"pc3": JOBS}))
+    assert build_lines({**PLAN, "plan_warnings": []}, done) == [
+        "every image was there: pc3",
+        "failed, see what was said above: pc2",
+    ]
+
+
+def test_a_host_that_shares_its_engine_with_the_builder() -> None:
+    jobs = {"builds": {"pc3": {"host": "pc3"}}, "elsewhere": {}, "wanted": {}}
+    done = happened(registered(fleet_asked=ASKED, fleet_jobs={"pc3": jobs}, fleet_built={"pc3": BUILT}))
+    lines = build_lines({**PLAN, "plan_warnings": []}, done)
+    assert lines[:2] == ["pc2 (docker): images", "  ai/agent came through another host"]
+    assert not [line for line in lines if line.startswith("every image was there: pc2")]
 
 
 def test_a_host_that_came_to_nothing() -> None:
