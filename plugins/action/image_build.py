@@ -16,7 +16,12 @@ from ansible.utils.display import Display
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import ImageSpec, from_dict, to_dict
 from ansible_collections.gpu_fleet.containers.plugins.modules.image_build import ARGUMENTS
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import acting_host, plain, run
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import (
+    acting_host,
+    host_variables,
+    plain,
+    run,
+)
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events import (
     ask,
     remote_folder,
@@ -24,9 +29,14 @@ from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._events impor
     send_file,
 )
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.secrets import SHORTEST
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import secret_values
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import (
+    REGISTRY_VARIABLES,
+    registry_logins,
+    secret_values,
+)
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.context import read_context, write_archive
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.options import spec_from_options
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.spec import check_unchanged
 
 MODULE = "gpu_fleet.containers.image_build"
 _PASSED_ON = ("engine", "engine_url", "engine_tls", "cache_dir", "docker_cli")
@@ -82,6 +92,7 @@ class ActionModule(ActionBase):
                 if spec.key in needed:
                     image["context_archive"] = self._send_context(spec, folder)
             host = acting_host(self, task_vars)
+            arguments["registries"] = [*options["registries"], *_logins(host, specs, task_vars)]
             return run_with_events(self, MODULE, arguments, task_vars, _TIMEOUT, lambda event: _display(host, event))
 
     def _secret_values(
@@ -108,7 +119,17 @@ class ActionModule(ActionBase):
         extra = {spec.containerfile: spec.containerfile_text} if spec.containerfile_text else {}
         with tempfile.NamedTemporaryFile(prefix="gpu-fleet-context-", suffix=".tar") as local:
             write_archive(read_context(spec.context, spec.containerfile, spec.key), local.name, extra)
+            check_unchanged(spec)
             return send_file(self, local.name, folder, os.path.basename(local.name))
+
+
+def _logins(host: str, specs: t.Iterable[ImageSpec], task_vars: dict[str, t.Any]) -> list[dict[str, str]]:
+    """What the host needs to pull these images or their bases from its `container_registry`."""
+    hostvars = task_vars.get("hostvars", {})
+    if host not in hostvars:  # delegated to what is no inventory host
+        return []
+    references = [reference for spec in specs for reference in (spec.bases if spec.build else (spec.repository,))]
+    return registry_logins(host, host_variables(hostvars, host, REGISTRY_VARIABLES), references)
 
 
 def on_controller(name: str, source: t.Any, base_dir: str) -> dict[str, str]:

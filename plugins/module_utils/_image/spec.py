@@ -45,6 +45,8 @@ class ImageSpec:
     """sha256 (hex) of the controller's inputs; empty for pulled images."""
     context: str = ""
     """Directory on the controller."""
+    context_digest: str = ""
+    """sha256 (hex) of it as the plan saw it, part of `inputs`."""
     containerfile: str = "Dockerfile"
     """Relative to the context."""
     containerfile_text: str = ""

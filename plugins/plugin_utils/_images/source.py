@@ -14,7 +14,7 @@ from ...module_utils._errors import InputError
 from .._compose.spec import BuildVariant
 from .template import TARGET, template_path
 
-_INLINE = "Containerfile.gpu-fleet"
+INLINE = "Containerfile.gpu-fleet"
 """Name in the sent context of a Containerfile that does not lie in it."""
 
 
@@ -42,15 +42,15 @@ def find_source(build: Mapping[str, t.Any], variant: BuildVariant, template: str
     template = "" if variant.dockerfile else variant.template or template
     if template:
         path = template_path(template, f"{where}.x-template")
-        return Source(context, _INLINE, _read(context, path, where), "", target or TARGET, path)
+        return Source(context, INLINE, _read(context, path, where), "", target or TARGET, path)
     inline = "" if variant.dockerfile else build.get("dockerfile_inline", "")
     if inline:
-        return Source(context, _INLINE, inline, "", target or "", where)
+        return Source(context, INLINE, inline, "", target or "", where)
     path = _path(context, variant.dockerfile or build.get("dockerfile", ""))
     text = _read(context, path, where)
     relative = os.path.relpath(path, context)
     if relative.startswith(".."):
-        return Source(context, _INLINE, text, "", target or "", path)
+        return Source(context, INLINE, text, "", target or "", path)
     return Source(context, relative, text, relative, target or "", path)
 
 

@@ -20,7 +20,7 @@ from .._nearest import did_you_mean
 from .containerfile import parse_bases
 from .context import digest_context, read_context
 from .pin import Pin, pinned, unpinned
-from .source import find_source
+from .source import INLINE, find_source
 
 FALL_BACK = {"nvidia-wsl": "nvidia", "nvidia-tegra": "nvidia", "rocm-wsl": "rocm"}
 """The build variant of a GPU stack that has none of its own."""
@@ -100,6 +100,7 @@ def image_spec(
         key=reference.name,
         repository=reference.name,
         context=source.context,
+        context_digest=memo[read],
         containerfile=source.containerfile,
         containerfile_text="" if source.in_context else source.text,
         arguments=arguments,
@@ -115,8 +116,18 @@ def image_spec(
         where=service_key,
     )
     # The identity of the bases stands beside the inputs in an image's name: pinning what is there makes nothing anew.
-    spec = replace(spec, inputs=_inputs(spec, source.text, memo[read]))
+    spec = replace(spec, inputs=_inputs(spec, source.text))
     return pinned(spec, source.text, pin, where, source.name)
+
+
+def check_unchanged(spec: ImageSpec) -> None:
+    """Raises InputError where a context is not what the plan saw: the image would be known by inputs it was not made of.
+
+    To be called when the context is packed, so that a change before or meanwhile shows.
+    """
+    in_context = "" if spec.containerfile == INLINE else spec.containerfile
+    if digest_context(read_context(spec.context, in_context, spec.where), spec.where) != spec.context_digest:
+        raise InputError("changed since the plan was made", spec.context, "Run again.")
 
 
 def pulled_spec(
@@ -215,12 +226,12 @@ def _check_reference(text: str, where: str) -> str:
         raise InputError(error.message, path=where, mend=error.mend) from None
 
 
-def _inputs(spec: ImageSpec, containerfile: str, context_digest: str) -> str:
+def _inputs(spec: ImageSpec, containerfile: str) -> str:
     """sha256 (hex) over everything the controller knows. The name `1` leaves room for another way later."""
     parts = [
         1,
         hashlib.sha256(containerfile.encode()).hexdigest(),
-        context_digest,
+        spec.context_digest,
         sorted(spec.arguments.items()),
         spec.target,
         spec.platform,

@@ -16,6 +16,7 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec i
 )
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._compose.spec import BuildExtensions, BuildVariant
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.spec import (
+    check_unchanged,
     image_spec,
     pick_variant,
     pulled_spec,
@@ -47,6 +48,21 @@ def test_a_plain_build(context: pathlib.Path) -> None:
     assert made.bases == ("debian:12",)
     assert len(made.inputs) == 64
     assert from_dict(to_dict(made)) == made
+
+
+@pytest.mark.parametrize(
+    "build", [{}, {"dockerfile_inline": "FROM debian:12"}, {"dockerfile": "../outside"}, {"target": "one"}]
+)
+def test_a_context_that_changed_since_the_plan_is_not_sent(context: pathlib.Path, build: dict[str, str]) -> None:
+    """Its image would be known by inputs that it was not made of, and be taken for them when they come back."""
+    (context.parent / "outside").write_text("FROM debian:12\n")
+    (context / ".dockerignore").write_text("ignored\n")
+    made = spec(context, **build)
+    (context / "ignored").write_text("y")
+    check_unchanged(made)
+    (context / "file").write_text("y")
+    with pytest.raises(InputError, match=f"{context}: changed since the plan was made"):
+        check_unchanged(made)
 
 
 VARIANTS = {
