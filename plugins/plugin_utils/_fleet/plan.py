@@ -126,7 +126,9 @@ def make_plan(
         "rounds": rounds(fleet.graph, selected),
         "image_builders": builders.data({spec["builder"] for plan in plans for spec in made_elsewhere(plan)}),
         "locks": {
-            path: {"host": _asker(path, inner), "references": sorted(pins.asked)} for path, pins in locks.items()
+            path: {"host": _asker(path, inner), "references": sorted(pins.asked)}
+            for path, pins in locks.items()
+            if pins.asked
         },
         # Not «warnings»: Ansible takes that key out of a result before it is registered.
         "plan_warnings": notes,

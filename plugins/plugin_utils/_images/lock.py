@@ -136,12 +136,17 @@ class Pins:
         return f"{parsed}@{digest}" if digest else reference
 
     def warnings(self) -> list[str]:
-        """One for each reference without a digest."""
-        return [
-            f"{where}: {reference} is whatever its registry has on the day it is pulled."
-            f" «{REFRESH}» writes its digest into {self.lock.path}."
+        """One for all references without a digest, each with the place where it was met first."""
+        open_ones = [
+            f"{reference} ({where})"
             for reference, where in sorted(self.asked.items())
             if reference not in self.lock.digests
+        ]
+        if not open_ones:
+            return []
+        return [
+            f"{self.lock.path} has no digest for {', '.join(open_ones)}: what is pulled is whatever a registry has that day."
+            f" «{REFRESH}» writes it down."
         ]
 
 

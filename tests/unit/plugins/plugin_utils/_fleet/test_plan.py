@@ -731,7 +731,9 @@ def test_a_lock_file_gives_digests_to_what_is_pulled_and_to_bases(tmp_path):
         },
     }
     (note,) = made["plan_warnings"]
-    assert note.startswith("mainpc: groups/core.yml:2:3: services.base.build: docker.io/library/debian:13 is whatever")
+    assert note.startswith(
+        "images.lock.yml has no digest for docker.io/library/debian:13 (mainpc: groups/core.yml:2:3: services.base.build): "
+    )
 
 
 def test_a_lock_file_that_is_none_is_an_error_with_its_line(tmp_path):
@@ -752,8 +754,8 @@ def test_warnings(tmp_path):
         " Name the capabilities it needs in cap_add.",
         "mainpc: groups/core.yml:6:7: services.web.ports[0] is published on all addresses of mainpc."
         " Write an address in front, or set container_link_address for mainpc.",
-        "mainpc: groups/core.yml:2:3: services.web.image: docker.io/library/redis:latest is whatever its registry has on the"
-        " day it is pulled. «ansible-playbook build.yml -e update_lock=true» writes its digest into images.lock.yml.",
+        "images.lock.yml has no digest for docker.io/library/redis:latest (mainpc: groups/core.yml:2:3: services.web.image):"
+        " what is pulled is whatever a registry has that day. «ansible-playbook build.yml -e update_lock=true» writes it down.",
     ]
 
 

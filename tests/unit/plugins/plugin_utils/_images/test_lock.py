@@ -154,7 +154,9 @@ def test_a_plan_is_pinned_and_says_what_is_not():
     for own in ("localhost/x:1", f"redis:7@{B}", f"redis@{B}", "ai-system/base", "ai-system/base:2"):
         assert pins.pin(own, "four") == own
     assert pins.asked == {CUDA: "one", REDIS: "two"}
+    pins.pin("debian:13", "five")
     assert pins.warnings() == [
-        f"two: {REDIS} is whatever its registry has on the day it is pulled. «ansible-playbook build.yml -e"
-        " update_lock=true» writes its digest into inv/images.lock.yml."
+        f"inv/images.lock.yml has no digest for docker.io/library/debian:13 (five), {REDIS} (two): what is pulled is"
+        " whatever a registry has that day. «ansible-playbook build.yml -e update_lock=true» writes it down."
     ]
+    assert Pins(Lock("l", {CUDA: A}), asked={CUDA: "one"}).warnings() == []
