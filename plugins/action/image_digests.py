@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import os
 import typing as t
-from collections.abc import Mapping
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._settings import files
 from ansible_collections.gpu_fleet.containers.plugins.modules.image_digests import ARGUMENTS
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._action import host_variables, plain, run
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.registry import VARIABLES, read_registry
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import REGISTRY_VARIABLES, registry_logins
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._images.lock import (
     changes,
     parse_lock,
@@ -43,7 +41,9 @@ class ActionModule(ActionBase):
         known = parse_lock(before, path)  # a file that cannot be kept is told before anybody is asked
         if not options["references"]:
             return {"changed": False, "digests": {}, "summary": []}
-        arguments = {**options, "lock": path, "registries": [*options["registries"], *_of_inventory(task_vars)]}
+        host = plain(task_vars["inventory_hostname"])
+        own = registry_logins(host, host_variables(task_vars["hostvars"], host, REGISTRY_VARIABLES))
+        arguments = {**options, "lock": path, "registries": [*options["registries"], *own]}
         asked = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
         if asked.get("failed") or "digests" not in asked:
             return asked
@@ -64,22 +64,3 @@ def _readable(temporary: str) -> None:
     mask = os.umask(0)
     os.umask(mask)
     os.chmod(temporary, 0o666 & ~mask)
-
-
-def _of_inventory(task_vars: Mapping[str, t.Any]) -> list[dict[str, str]]:
-    """The login to the host's `container_registry`. Raises InputError."""
-    host = plain(task_vars["inventory_hostname"])
-    values = host_variables(task_vars["hostvars"], host, (*VARIABLES, "inventory_dir"))
-    registry = read_registry(host, values)
-    if registry is None:
-        return []
-    ca = ""
-    if registry.ca:
-        try:
-            with open(registry.ca, encoding="utf-8") as stream:
-                ca = stream.read()
-        except (OSError, UnicodeDecodeError) as error:
-            cause = error.strerror if isinstance(error, OSError) else "it is not PEM text"
-            raise InputError(f"cannot read {registry.ca}: {cause}", f"{host}: container_registry.ca") from None
-    password = values.get("container_registry_password") or "" if registry.username else ""
-    return [{"address": registry.address, "username": registry.username, "password": password, "ca": ca}]

@@ -166,6 +166,7 @@ extends_documentation_fragment:
   - gpu_fleet.containers.attributes
   - gpu_fleet.containers.engine
   - gpu_fleet.containers.engine_tls
+  - gpu_fleet.containers.registries
 attributes:
   check_mode:
     support: full
@@ -279,12 +280,17 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Engine, ObservedImage
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.docker_url import Tls
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.login import Login
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.open import is_installed, open_engine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._host.directories import own_directory
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.make import Done, Stager, plan_images
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import from_dict
-from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import ENGINE, ENGINE_TLS
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import (
+    ENGINE,
+    ENGINE_TLS,
+    REGISTRIES,
+)
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.events import Events
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
@@ -302,6 +308,7 @@ BOOTSTRAP = {
 ARGUMENTS = {
     **ENGINE,
     **ENGINE_TLS,
+    **REGISTRIES,
     "name": {"type": "str"},
     "context": {"type": "path"},
     "containerfile": {"type": "str", "default": ""},
@@ -338,8 +345,9 @@ def stage(module: AnsibleModule) -> dict:
     else:
         engine = _open(module)
         cache_dir, secrets = own_directory(module.params["cache_dir"]), module.params["secret_values"]
+        logins = [Login(**registry) for registry in module.params["registries"]]
         with contextlib.closing(Events(module.params["events"] or "")) as events:
-            done = Stager(engine, cache_dir, archives, events.write, secrets).stage(specs)
+            done = Stager(engine, cache_dir, archives, events.write, secrets, logins).stage(specs)
     changes = [entry for entry in done if entry.changed]
     due = {entry.key for entry in changes} | {spec.key for spec in specs if spec.pull_policy == "always"}
     return {

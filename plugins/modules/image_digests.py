@@ -32,33 +32,9 @@ options:
       - Comments, the order of entries and those of other references stay.
     type: path
     required: true
-  registries:
-    description:
-      - How to log in to registries. Others are asked with what the host knows itself.
-      - The variables C(container_registry) and C(container_registry_password) of the host are added by themselves.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      address:
-        description: As in image references, for example V(pc2:5000).
-        type: str
-        required: true
-      username:
-        description: Empty where it asks nobody.
-        type: str
-        default: ""
-      password:
-        description: Of O(registries[].username). It is in no process list and, on the host, only in memory.
-        type: str
-        default: ""
-      ca:
-        description:
-          - Certificate of the authority that signed the registry's, as PEM text. Empty means those that the host trusts.
-        type: str
-        default: ""
 extends_documentation_fragment:
   - gpu_fleet.containers.attributes
+  - gpu_fleet.containers.registries
 requirements:
   - C(skopeo)
 attributes:
@@ -111,19 +87,13 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.login
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.reference import parse_reference
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError, InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.digests import digests, run_skopeo
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.arguments import REGISTRIES
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run import run_module
 
-REGISTRY = {
-    "address": {"type": "str", "required": True},
-    "username": {"type": "str", "default": ""},
-    "password": {"type": "str", "default": "", "no_log": True},
-    "ca": {"type": "str", "default": ""},
-}
-
 ARGUMENTS = {
+    **REGISTRIES,
     "references": {"type": "list", "elements": "str", "required": True},
     "lock": {"type": "path", "required": True},
-    "registries": {"type": "list", "elements": "dict", "default": [], "options": REGISTRY},
 }
 
 

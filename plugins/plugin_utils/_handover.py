@@ -13,6 +13,7 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from ..module_utils._errors import InputError
+from ._fleet.registry import VARIABLES, read_registry
 from ._fleet.staging import normal_mode, stage_path
 
 
@@ -45,6 +46,33 @@ def secret_values(manifest: Mapping[str, Mapping[str, str]], variables: Mapping[
             except OSError as error:
                 raise InputError(f"cannot read {source['file']}: {error.strerror}", key) from None
     return values
+
+
+REGISTRY_VARIABLES = (*VARIABLES, "inventory_dir")
+"""What `registry_logins` reads."""
+
+
+def registry_logins(
+    host: str, values: Mapping[str, t.Any], references: Sequence[str] | None = None
+) -> list[dict[str, str]]:
+    """The login to the host's `container_registry`, as modules take it in `registries`; none where it has no registry.
+
+    values: of REGISTRY_VARIABLES, as far as they are set. references: images; the login is handed out only where one of
+    them lies in that registry. Raises InputError.
+    """
+    registry = read_registry(host, values)
+    if registry is None or (references is not None and not any(map(registry.holds, references))):
+        return []
+    ca = ""
+    if registry.ca:
+        try:
+            with open(registry.ca, encoding="utf-8") as stream:
+                ca = stream.read()
+        except (OSError, UnicodeDecodeError) as error:
+            cause = error.strerror if isinstance(error, OSError) else "it is not PEM text"
+            raise InputError(f"cannot read {registry.ca}: {cause}", f"{host}: container_registry.ca") from None
+    password = values.get("container_registry_password") or "" if registry.username else ""
+    return [{"address": registry.address, "username": registry.username, "password": password, "ca": ca}]
 
 
 def pack_files(manifests: Mapping[str, Mapping[str, t.Any]], hashes: Sequence[str]) -> str:

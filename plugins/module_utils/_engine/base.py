@@ -164,7 +164,8 @@ class Engine(t.Protocol):
     def logs(self, name: str, lines: int) -> str:
         """The last lines of stdout and stderr together."""
 
-    def pull_image(self, reference: str, platform: str = "") -> None: ...
+    def pull_image(self, reference: str, platform: str = "", login: Login | None = None) -> None:
+        """login: to its registry; None: what the engine knows itself."""
 
     def build_image(
         self,

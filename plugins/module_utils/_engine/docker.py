@@ -265,10 +265,10 @@ class DockerEngine:
 
     # -- images
 
-    def pull_image(self, reference: str, platform: str = "") -> None:
-        path = f"image {reference}"
+    def pull_image(self, reference: str, platform: str = "", login: Login | None = None) -> None:
+        path, auth = f"image {reference}", login.auth_config if login else None
         with self._asking(path):
-            events = self._client.pull(reference, stream=True, decode=True, platform=platform or None)
+            events = self._client.pull(reference, stream=True, decode=True, platform=platform or None, auth_config=auth)
             follow(events, path, None)
 
     def build_image(

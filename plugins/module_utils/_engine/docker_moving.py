@@ -49,8 +49,7 @@ def push(client: t.Any, reference: str, login: Login, repository: str, tag: str)
     if not users:
         client.tag(reference, name, tag, force=True)
     try:
-        auth = {"username": login.username, "password": login.password, "serveraddress": login.address}
-        yield from client.push(name, tag=tag, stream=True, decode=True, auth_config=auth if login.username else None)
+        yield from client.push(name, tag=tag, stream=True, decode=True, auth_config=login.auth_config)
     finally:
         if not users:
             client.remove_image(f"{name}:{tag}", noprune=True)

@@ -28,6 +28,13 @@ class Login:
         return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
     @property
+    def auth_config(self) -> dict[str, str] | None:
+        """As the Docker SDK takes it; None: what its user is logged in with."""
+        if not self.username:
+            return None
+        return {"username": self.username, "password": self.password, "serveraddress": self.address}
+
+    @property
     def authfile(self) -> str:
         """As containers-auth.json(5) has it."""
         return json.dumps({"auths": {self.address: {"auth": self.basic}} if self.username else {}})

@@ -205,9 +205,12 @@ class PodmanEngine:
 
     # -- images
 
-    def pull_image(self, reference: str, platform: str = "") -> None:
-        extra = ["--platform", platform] if platform else []
-        self._podman.ask("pull", "--quiet", *extra, reference, path=f"image {reference}")
+    def pull_image(self, reference: str, platform: str = "", login: Login | None = None) -> None:
+        words = ["pull", "--quiet", *(["--platform", platform] if platform else [])]
+        if login:
+            moving.logged_in(self._podman, login, words, reference)
+        else:
+            self._podman.ask(*words, reference, path=f"image {reference}")
 
     def build_image(
         self,

@@ -29,14 +29,19 @@ def all_layers(podman: PodmanCommand) -> dict[str, tuple[str, ...]]:
 
 
 def push(podman: PodmanCommand, reference: str, login: Login, repository: str, tag: str) -> None:
-    target = f"{login.address}/{repository}:{tag}"
-    path = f"image {reference}"
+    # zstd, which a site may have chosen as the default, is nothing that Docker 20.10 unpacks.
+    words = ["push", "--quiet", "--compression-format", "gzip"]
+    logged_in(podman, login, words, reference, f"docker://{login.address}/{repository}:{tag}")
+
+
+def logged_in(podman: PodmanCommand, login: Login, words: t.Sequence[str], reference: str, *more: str) -> None:
+    """A push or pull with that login; the password is in no process list and in no file."""
     with _trusted(login) as options, _in_memory(login.authfile) as descriptor:
-        # zstd, which a site may have chosen as the default, is nothing that Docker 20.10 unpacks.
-        words = ["push", "--quiet", "--compression-format", "gzip", "--authfile", "/proc/self/fd/0", *options]
-        answer = podman.run(*words, reference, f"docker://{target}", stdin=descriptor)
+        # Without a name the host's own logins count.
+        options += ["--authfile", "/proc/self/fd/0"] if login.username else []
+        answer = podman.run(*words, *options, reference, *more, stdin=descriptor)
     if answer.status:
-        raise EngineError(f"podman push: {answer.words}", path=path)
+        raise EngineError(f"podman {words[0]}: {answer.words}", path=f"image {reference}")
 
 
 def load(podman: PodmanCommand, image: IncomingImage) -> None:
@@ -57,7 +62,7 @@ def load(podman: PodmanCommand, image: IncomingImage) -> None:
 
 @contextlib.contextmanager
 def _trusted(login: Login) -> t.Iterator[list[str]]:
-    """Options of a push: whom to trust."""
+    """Options of a push or pull: whom to trust."""
     if login.plain:
         yield ["--tls-verify=false"]
         return

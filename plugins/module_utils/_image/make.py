@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from .._engine.base import Engine, ObservedImage
+from .._engine.login import Login
 from .._engine.reference import parse_reference
 from .._errors import EngineError, FleetError, InputError, raise_all
 from .._group import labels
@@ -101,6 +102,8 @@ class Stager:
     """Told what happens: ``{"event": "build", "image": …, "line": …}``, also pull and bootstrap."""
     secrets: t.Mapping[str, str] = field(default_factory=dict)
     """Source key → value, of the secrets that builds read."""
+    logins: t.Sequence[Login] = ()
+    """To registries that images are pulled from; of others the engine knows what it needs itself."""
 
     def stage(self, specs: t.Iterable[ImageSpec]) -> list[Done]:
         """Stage every image: pulls at the same time, builds one after the other. All errors are raised together."""
@@ -143,7 +146,7 @@ class Stager:
         started = time.monotonic()
         self.events({"event": "pull", "image": spec.repository})
         try:
-            self.engine.pull_image(spec.repository, spec.platform)
+            self._pull_image(spec.repository, spec.platform)
         except EngineError as error:
             raise EngineError(
                 f"cannot pull {spec.repository}: {error.message}",
@@ -156,6 +159,12 @@ class Stager:
         reason = "the registry has nothing newer" if same else before.reason
         seconds = time.monotonic() - started
         return Done(after.reference, "present" if same else "pulled", reason, seconds, spec.key)
+
+    def _pull_image(self, reference: str, platform: str) -> None:
+        domain = parse_reference(reference).domain
+        self.engine.pull_image(
+            reference, platform, next((login for login in self.logins if login.address == domain), None)
+        )
 
     def _build(self, spec: ImageSpec) -> list[Done]:
         images = self.engine.images()
@@ -213,7 +222,7 @@ class Stager:
             started = time.monotonic()
             self.events({"event": "pull", "image": full})
             try:
-                self.engine.pull_image(full, spec.platform)
+                self._pull_image(full, spec.platform)
             except EngineError as error:
                 why = error.message
             else:

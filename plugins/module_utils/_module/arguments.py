@@ -23,3 +23,18 @@ ENGINE_TLS = {
     },
 }
 """Mirrors the fragment `gpu_fleet.containers.engine_tls`."""
+
+REGISTRIES = {
+    "registries": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "address": {"type": "str", "required": True},
+            "username": {"type": "str", "default": ""},
+            "password": {"type": "str", "default": "", "no_log": True},
+            "ca": {"type": "str", "default": ""},
+        },
+    },
+}
+"""Mirrors the fragment `gpu_fleet.containers.registries`."""

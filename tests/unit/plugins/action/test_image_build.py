@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.gpu_fleet.containers.plugins.action.image_build import on_controller, show
+from ansible_collections.gpu_fleet.containers.plugins.action.image_build import _logins, on_controller, show
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import InputError
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._image.spec import ImageSpec
 
 IMAGE = "localhost/ai-system/agent:0f3c5d1e9a77"
 
@@ -56,3 +57,17 @@ def test_a_secret_that_is_not_understood(given: object) -> None:
     with pytest.raises(InputError) as caught:
         on_controller("a", given, "/play")
     assert caught.value.path == "secrets.a"
+
+
+@pytest.mark.parametrize(
+    ("spec", "host", "count"),
+    [
+        (ImageSpec("a", "pc2:5000/a:1", build=False), "mainpc", 1),
+        (ImageSpec("a", "localhost/a", bases=("debian:12", "pc2:5000/base:1")), "mainpc", 1),
+        (ImageSpec("a", "localhost/a", bases=("debian:12",)), "mainpc", 0),
+        (ImageSpec("a", "pc2:5000/a:1", build=False), "no-inventory-host", 0),
+    ],
+)
+def test_a_host_is_handed_the_login_to_what_it_pulls_from(spec: ImageSpec, host: str, count: int) -> None:
+    variables = {"container_registry": {"address": "pc2:5000"}, "container_registry_password": "hunter2hunter2"}
+    assert len(_logins(host, [spec], {"hostvars": {"mainpc": variables}})) == count

@@ -32,6 +32,7 @@ def call(
         "cache_dir": "/nowhere",
         "secret_values": {},
         "docker_cli": None,
+        "registries": [],
     }
     return image_build.stage(types.SimpleNamespace(params={**defaults, **parameters}, check_mode=check_mode))
 

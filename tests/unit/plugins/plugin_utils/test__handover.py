@@ -16,6 +16,7 @@ from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._fleet.stagin
 from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._handover import (
     group_secrets,
     pack_files,
+    registry_logins,
     secret_values,
 )
 
@@ -153,3 +154,22 @@ def test_a_file_with_a_mode_of_its_own_is_not_taken_for_changed(tmp_path):
     (tmp_path / "one").write_text("x")
     sha, manifest = stage_path(str(tmp_path / "one"), "w", 0o400)
     os.unlink(pack_files({sha: manifest}, [sha]))
+
+
+@pytest.mark.parametrize(
+    ("references", "handed_out"),
+    [
+        (None, True),
+        (["docker.io/library/redis:7", "pc2:5000/app:1"], True),
+        (["docker.io/library/redis:7", "pc2:5001/app:1", "app"], False),
+        ([], False),
+    ],
+)
+def test_the_registrys_login_goes_to_who_pulls_from_it(references, handed_out):
+    values = {
+        "container_registry": {"address": "pc2:5000", "host": "pc2"},
+        "container_registry_password": "hunter2hunter2",
+    }
+    login = {"address": "pc2:5000", "username": "fleet", "password": "hunter2hunter2", "ca": ""}
+    assert registry_logins("mainpc", values, references) == [login] * handed_out
+    assert registry_logins("mainpc", {}, references) == []

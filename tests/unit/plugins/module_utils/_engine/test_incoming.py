@@ -80,3 +80,9 @@ def test_a_login_without_a_name_has_no_password():
         "auths": {"pc2:5000": {"auth": "ZmxlZXQ6c2VjcmV0"}}
     }
     assert json.loads(Login("pc2:5000").authfile) == {"auths": {}}
+    assert Login("pc2:5000").auth_config is None
+    assert Login("pc2:5000", "fleet", "secret").auth_config == {
+        "username": "fleet",
+        "password": "secret",
+        "serveraddress": "pc2:5000",
+    }

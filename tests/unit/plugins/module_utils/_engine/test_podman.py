@@ -8,6 +8,7 @@ import stat
 import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import Health
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.login import Login
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.podman import PodmanEngine
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.podman_command import (
     PodmanCommand,
@@ -176,3 +177,17 @@ def test_a_build_whose_label_came_out_otherwise_is_taken_back(podman, tmp_path, 
     else:
         assert not refused
     assert ("image rm --force sha256:abc" in podman.calls()) is refused
+
+
+def test_a_pull_with_a_login_has_the_password_in_no_argument(podman, tmp_path):
+    engine = podman({"'pull '*": f'cat <&0 >"{tmp_path}/auth"'})
+    engine.pull_image("pc2:5000/a:1", "linux/amd64", Login("pc2:5000", "fleet", "secret"))
+    engine.pull_image("docker.io/a:1")
+    assert podman.calls()[1:] == [
+        "pull --quiet --platform linux/amd64 --authfile /proc/self/fd/0 pc2:5000/a:1",
+        "pull --quiet docker.io/a:1",
+    ]
+    engine = podman({"'pull '*": "cat /proc/self/fd/0 >&2; exit 125"})
+    with pytest.raises(EngineError, match="podman pull") as caught:
+        engine.pull_image("pc2:5000/a:1", login=Login("pc2:5000", "fleet", "secret"))
+    assert json.loads(caught.value.message.partition(": ")[2])["auths"] == {"pc2:5000": {"auth": "ZmxlZXQ6c2VjcmV0"}}

@@ -15,6 +15,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.base import ObservedImage
+from ansible_collections.gpu_fleet.containers.plugins.module_utils._engine.login import Login
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import EngineError, FleetError, InputError
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._group import labels
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._image import bootstrap
@@ -56,8 +57,8 @@ class FakeEngine:
     def images(self) -> tuple[ObservedImage, ...]:
         return tuple(self.there.values())
 
-    def pull_image(self, reference: str, platform: str = "") -> None:
-        self.calls.append(("pull", reference))
+    def pull_image(self, reference: str, platform: str = "", login: Login | None = None) -> None:
+        self.calls.append(("pull", reference, *([login.username] if login else [])))
         if reference not in self.registry:
             raise EngineError("no route to the registry")
         name = reference.rpartition(":")[0]
@@ -369,14 +370,27 @@ def test_pulls_run_at_the_same_time_and_the_answers_keep_their_order(stage):
     engine = FakeEngine(registry=dict.fromkeys(names, "0"))
     pull, count = engine.pull_image, itertools.count()
 
-    def pull_image(reference, platform=""):
+    def pull_image(reference, platform="", login=None):
         if next(count) < 4:
             together.wait()
-        pull(reference, platform)
+        pull(reference, platform, login)
 
     engine.pull_image = pull_image
     done = stage(engine, *(replace(REDIS, key=name, repository=name) for name in names))
     assert [entry.key for entry in done] == names and {entry.action for entry in done} == {"pulled"}
+
+
+def test_a_login_goes_to_its_registry_only(tmp_path) -> None:
+    references = ["pc2:5000/app:1", "docker.io/library/redis:7", "pc2:5001/app:1"]
+    engine = FakeEngine(registry=dict.fromkeys(references, "0"))
+    specs = [ImageSpec(reference, reference, build=False) for reference in references]
+    logins = [Login("pc2:5000", "fleet", "secret")]
+    Stager(engine, str(tmp_path), {}, lambda event: None, logins=logins).stage(specs)
+    assert sorted(engine.calls) == [
+        ("pull", "docker.io/library/redis:7"),
+        ("pull", "pc2:5000/app:1", "fleet"),
+        ("pull", "pc2:5001/app:1"),
+    ]
 
 
 def test_the_lock_of_a_build_lies_in_the_cache_directory_and_nowhere_others_can_write(stage, tmp_path) -> None:
