@@ -15,6 +15,7 @@ from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._image_jobs i
     HOST_KEYS,
     Registered,
     builder_answers,
+    builders_to_see,
     image_jobs,
     image_moves,
 )
@@ -22,6 +23,7 @@ from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._image_jobs i
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
     "jobs": {"type": "dict"},
+    "look": {"type": "bool", "default": False},
 }
 
 
@@ -42,8 +44,10 @@ class ActionModule(ActionBase):
 
         plan = _needed(arguments["plan"])
         jobs = plain(arguments["jobs"])
-        if jobs is None:
-            hosts = plain(task_vars["ansible_play_hosts"])
+        hosts = plain(task_vars["ansible_play_hosts"])
+        if arguments["look"]:
+            result.update({"changed": False, "look_at": builders_to_see(plan, _missing(plan, hosts, registered))})
+        elif jobs is None:
             result.update(run(lambda: {"changed": False, **_jobs(plan, hosts, registered)}))
         else:
             result.update({"changed": False, **image_moves(plan, jobs, builder_answers(jobs, registered))})
@@ -58,9 +62,11 @@ def _needed(plan: Mapping[str, t.Any]) -> dict[str, t.Any]:
     }
 
 
+def _missing(plan: Mapping[str, t.Any], hosts: list[str], registered: Registered) -> dict[str, list[str]]:
+    return {host: registered(host, "fleet_asked").get("missing_images", []) for host in hosts if host in plan["hosts"]}
+
+
 def _jobs(plan: Mapping[str, t.Any], hosts: list[str], registered: Registered) -> dict[str, t.Any]:
-    missing = {
-        host: registered(host, "fleet_asked").get("missing_images", []) for host in hosts if host in plan["hosts"]
-    }
+    missing = _missing(plan, hosts, registered)
     looked = [entry for host in hosts[:1] for entry in registered(host, "fleet_builders_seen").get("results", ())]
     return image_jobs(plan, missing, {entry["fleet_builder"]: entry for entry in looked})

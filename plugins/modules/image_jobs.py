@@ -27,6 +27,12 @@ options:
     description:
       - What this module answered before the images were built.
     type: dict
+  look:
+    description:
+      - V(true) only answers which builders that are no part of the play have to be looked at before this module is asked who
+        builds what.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.conn
@@ -48,6 +54,13 @@ EXAMPLES = r"""
     images: "{{ fleet.hosts[inventory_hostname].images.values() }}"
   check_mode: true
   register: fleet_asked
+
+- name: See which builders outside the play are needed
+  gpu_fleet.containers.image_jobs:
+    plan: "{{ fleet }}"
+    look: true
+  register: fleet_look
+  run_once: true
 
 - name: Work out what is built where
   gpu_fleet.containers.image_jobs:
@@ -71,17 +84,22 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+look_at:
+  description: Builders that are no part of the play and make some of what is missing.
+  returned: with O(look)
+  type: list
+  elements: str
 builds:
   description: For each host its call of M(gpu_fleet.containers.image_build), with C(host), C(engine), C(engine_url), C(engine_tls), C(cache_dir) and C(images).
-  returned: without O(jobs)
+  returned: without O(jobs) and O(look)
   type: dict
 elsewhere:
   description: For each host the calls that it makes on builders which are no part of the play.
-  returned: without O(jobs)
+  returned: without O(jobs) and O(look)
   type: dict
 wanted:
   description: For each builder the hosts that get images from it, with the key of each image there and in the builder's call.
-  returned: without O(jobs)
+  returned: without O(jobs) and O(look)
   type: dict
   sample: {mainpc: {pc2: {localhost/ai-system/agent: localhost/ai-system/agent}}}
 offers:

@@ -33,6 +33,12 @@ Registered = t.Callable[[str, str], Result]
 """(host, variable) → what was registered there; empty where nothing was."""
 
 
+def builders_to_see(plan: Plan, missing: Mapping[str, Sequence[str]]) -> list[str]:
+    """Builders outside the run that make some of what is missing; the others need not be reached. missing: as in `image_jobs`."""
+    wanted = {plan["hosts"][host]["images"][key].get("builder") for host, keys in missing.items() for key in keys}
+    return [name for name, builder in plan["image_builders"].items() if name in wanted and not builder["inside"]]
+
+
 def image_jobs(plan: Plan, missing: Mapping[str, Sequence[str]], seen: Mapping[str, Result]) -> dict[str, t.Any]:
     """What is built where.
 

@@ -9,7 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.gpu_fleet.containers.plugins.module_utils._errors import FleetError
-from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._image_jobs import image_jobs, image_moves
+from ansible_collections.gpu_fleet.containers.plugins.plugin_utils._image_jobs import (
+    builders_to_see,
+    image_jobs,
+    image_moves,
+)
 
 AGENT, TOOLS, REDIS = "localhost/ai/agent", "localhost/ai/tools", "docker.io/library/redis:7"
 
@@ -90,6 +94,22 @@ def test_nothing_is_missing() -> None:
     made = plan({"mainpc": at(spec()), "pc2": at(spec(builder="mainpc"))})
     jobs = image_jobs(made, {"mainpc": [], "pc2": []}, {})
     assert jobs == {"builds": {}, "elsewhere": {}, "wanted": {}}
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [({"pc2": [REDIS]}, []), ({"pc2": []}, []), ({"pc2": [REDIS, AGENT]}, ["mainpc"]), ({}, [])],
+)
+def test_a_builder_that_is_off_is_not_asked_for_what_a_registry_has(
+    missing: dict[str, list[str]], expected: list[str]
+) -> None:
+    made = plan({"pc2": at(spec(builder="mainpc"), spec(REDIS, build=False))})
+    assert builders_to_see(made, missing) == expected
+
+
+def test_a_builder_of_the_run_was_looked_at() -> None:
+    made = plan({"mainpc": at(), "pc2": at(spec(builder="mainpc"))})
+    assert builders_to_see(made, all_of(made)) == []
 
 
 def test_ten_hosts_need_what_one_builds_once() -> None:
