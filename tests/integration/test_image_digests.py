@@ -132,6 +132,10 @@ def test_what_goes_wrong_is_named_and_nothing_is_written(fleet):
     output = fleet.play(rc=2)
     assert "connection refused. See whether the registry is up" in output and not fleet.lock.exists()
 
+    # Where skopeo would have to come first (here another package stands for it), check mode says that and asks nobody.
+    output = fleet.play("--check", "-e", '{"packages_names": ["no-such-package"]}')
+    assert "install no-such-package" in output and "gave no digest" not in output
+
 
 @pytest.fixture(scope="module")
 def open_registry(tmp_path_factory):
