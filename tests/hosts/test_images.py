@@ -113,8 +113,10 @@ def test_check_mode_says_what_would_be_built_and_moved(fleet: Fleet) -> None:
     assert images("pc2") == set() and images("mainpc") == {"busybox:1"}
 
 
-def test_built_outside_the_limit_and_moved(fleet: Fleet) -> None:
-    outcome = fleet.build("-l", "pc2")
+def test_built_outside_the_limit_and_moved(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+    outcome = fleet.build("-l", "pc2", "-e", f"container_sbom_dir={tmp_path}")
+    (listed,) = tmp_path.rglob("*.json")
+    assert listed.parent == tmp_path / "mainpc" and json.loads(listed.read_text())["bomFormat"] == "CycloneDX"
     assert re.search(
         r"^mainpc \(podman, outside the limit\): images\n  built example/app:\w{12} in ", outcome.output, re.M
     )
