@@ -66,6 +66,7 @@ RETURN = r"""
 # Nothing beside what every module returns.
 """
 
+import contextlib
 import os
 import re
 import tempfile
@@ -80,8 +81,10 @@ from ansible_collections.gpu_fleet.containers.plugins.module_utils._module.run i
 
 def ensure(module: AnsibleModule) -> dict[str, t.Any]:
     path, username, password, group = (module.params[each] for each in ("path", "username", "password", "group"))
-    if not username or ":" in username:
-        raise InputError("it is empty or has a colon", "username")
+    if not username or not username.isprintable() or ":" in username:
+        raise InputError("it is empty, has a colon, or characters that cannot be typed", "username")
+    if "\0" in password:
+        raise InputError("it has a zero byte, at which crypt(3) stops reading", "password")
     if not password or len(password.encode()) > htpasswd.LONGEST:
         raise InputError(
             f"it is empty or longer than {htpasswd.LONGEST} bytes, of which bcrypt reads no more", "password"
@@ -103,10 +106,15 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
 def _write(module: AnsibleModule, path: str, text: str, group: str) -> None:
     """It has its owner and mode before it has its name."""
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    _own(module, temporary, group)
-    os.replace(temporary, path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        _own(module, temporary, group)
+        os.replace(temporary, path)
+    finally:
+        # A group that does not exist ends the module.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
 def _own(module: AnsibleModule, path: str, group: str) -> bool:

@@ -67,11 +67,27 @@ def test_other_users_go_and_their_hashes_do_not_count(path):
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"username": "a:b"}, "has a colon"), ({"password": "é" * 37}, "72 bytes"), ({"password": ""}, "it is empty")],
+    [
+        ({"username": "a:b"}, "has a colon"),
+        ({"username": "a\nb"}, "cannot be typed"),
+        ({"password": "é" * 37}, "72 bytes"),
+        ({"password": ""}, "it is empty"),
+        ({"password": "short\0and more"}, "zero byte"),
+    ],
 )
 def test_wrong(path, change, words):
     result = ensure(path, **change)
     assert result["failed"] and words in result["msg"] and not path.exists()
+
+
+def test_a_group_that_does_not_exist_leaves_no_hash_behind(path, monkeypatch):
+    monkeypatch.setattr(
+        registry_user.AnsibleModule,
+        "set_group_if_different",
+        lambda self, path, group, changed: self.fail_json(msg=f"no group {group}"),
+    )
+    result = ensure(path, group="gone")
+    assert result["failed"] and result["msg"] == "no group gone" and list(path.parent.iterdir()) == []
 
 
 def test_two_hashes_of_one_password_differ_and_both_hold():
