@@ -50,7 +50,8 @@ def read_lock(path: str) -> Lock:
 def read_text(path: str) -> str:
     """The lock file as it is, empty where there is none. Raises InputError."""
     try:
-        with open(path, encoding="utf-8") as stream:
+        # With the ends of lines that it has: what is written is compared with what is there, byte by byte.
+        with open(path, encoding="utf-8", newline="") as stream:
             return stream.read()
     except FileNotFoundError:
         return ""
@@ -83,9 +84,18 @@ def with_digests(text: str, digests: Mapping[str, str], path: str) -> str:
     """The lock file's text with these digests in it.
 
     Everything else stays: comments, order, entries of other references. New entries stand where the alphabet wants
-    them. Raises InputError for a text that is no lock file.
+    them. Raises InputError for a text that is no lock file, or that nothing can be added to.
     """
+    if "\r\n" in text:
+        return with_digests(text.replace("\r\n", "\n"), digests, path).replace("\n", "\r\n")
     known = parse_lock(text, path)
+    changed = _edited(text, known, digests, path)
+    if parse_lock(changed, path) != {**known, **digests}:
+        raise InputError("the lock file is written in a way in which nothing can be added", path, _anew(path))
+    return changed
+
+
+def _edited(text: str, known: Mapping[str, str], digests: Mapping[str, str], path: str) -> str:
     root = _root(text, path)
     images = _images(root, path)
     new = sorted(set(digests) - set(known))
@@ -162,6 +172,8 @@ def _root(text: str, path: str) -> yaml.MappingNode | None:
         raise InputError(f"the lock file is not YAML: {error.problem}", where, _anew(path)) from None
     except yaml.YAMLError as error:
         raise InputError(f"the lock file is not YAML: {error}", path, _anew(path)) from None
+    if root is not None and root.tag == "tag:yaml.org,2002:null":
+        return None
     if root is not None and not isinstance(root, yaml.MappingNode):
         raise InputError("the lock file is not a mapping with «images»", path, _anew(path))
     return root

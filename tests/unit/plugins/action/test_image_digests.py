@@ -44,6 +44,14 @@ def call(monkeypatch, tmp_path):
     return run
 
 
+def test_a_file_that_was_edited_on_windows_is_kept_as_it_is(call, tmp_path):
+    lock = tmp_path / "images.lock.yml"
+    lock.write_bytes(b"images:\r\n  quay.io/a/b:1: " + B.encode() + b"\r\n")
+    result, _sent = call({"digests": {"quay.io/a/b:1": A}})
+    assert result["changed"], result
+    assert lock.read_bytes() == b'images:\r\n  quay.io/a/b:1: "' + A.encode() + b'"\r\n'
+
+
 def test_a_new_file_is_written_and_the_next_run_writes_nothing(call, tmp_path):
     lock = tmp_path / "images.lock.yml"
     result, sent = call({"digests": {REDIS: A}}, check_mode=True)

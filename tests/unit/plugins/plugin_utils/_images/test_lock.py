@@ -123,6 +123,25 @@ def test_a_file_in_braces_is_refused_where_it_has_no_entries():
     assert with_digests(f"{{images: {{{CUDA}: {B}}}}}", {CUDA: A}, "l") == f'{{images: {{{CUDA}: "{A}"}}}}'
 
 
+def test_a_file_without_content_gets_its_first_entry():
+    for text in ("", "---\n", "# mine\n", "--- # mine\n"):
+        changed = with_digests(text, {CUDA: A}, "l")
+        assert parse_lock(changed, "l") == {CUDA: A} and changed.startswith(text)
+
+
+def test_what_is_written_can_be_read_again():
+    """A document that somebody ended: what stands behind it would be another one."""
+    with pytest.raises(InputError, match="l:3: the lock file is not YAML"):
+        with_digests("a: 1\n...\n", {CUDA: A}, "l")
+
+
+def test_ends_of_lines_stay_as_they_are():
+    lines = f"images:\r\n  {CUDA}: {B}  # mine\r\n"
+    assert with_digests(lines, {CUDA: A, REDIS: C}, "l") == (
+        f'images:\r\n  "{REDIS}": "{C}"\r\n  {CUDA}: "{A}"  # mine\r\n'
+    )
+
+
 def test_nothing_new_is_nothing_to_write():
     assert with_digests("", {}, "l") == ""
     assert with_digests(KEPT, {REDIS: A}, "l") == KEPT
