@@ -106,7 +106,7 @@ class ActionModule(ActionBase):
         variables = plain(self._templar.template(task_vars.get("container_secrets", {})))
         values = secret_values(sources, variables)
         for key, value in values.items():
-            if len(value) < SHORTEST:
+            if len(value.strip()) < SHORTEST:
                 raise InputError(
                     f"the secret's value has fewer than {SHORTEST} characters",
                     f"secrets.{key}",

@@ -198,7 +198,7 @@ def _images_there(module: AnsibleModule) -> tuple[ObservedImage, ...]:
     if not url and not is_installed(name):
         # A host that gets its engine during the run: one that is not there is empty.
         return ()
-    return _open(module).observe().images
+    return _open(module).images()
 
 
 def _open(module: AnsibleModule) -> Engine:

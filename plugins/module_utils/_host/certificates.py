@@ -50,7 +50,8 @@ def make_authority(pair: Pair, common_name: str, days: int) -> None:
     """A CA; the key that is there is kept, so whoever trusts the older certificate trusts what it signs from now on."""
     config = _CONFIG.format(common_name=common_name, names="DNS:unused")
     with _workshop(pair, config) as (new, config_path):
-        if os.path.exists(pair.key):
+        # A power cut may leave an empty file.
+        if os.path.exists(pair.key) and os.path.getsize(pair.key):
             shutil.copyfile(pair.key, new.key)
         else:
             _make_key(new.key)

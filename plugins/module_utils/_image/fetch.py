@@ -116,7 +116,7 @@ class Fetcher:
 
     def fetch(self, wanted: Sequence[Wanted]) -> list[Fetched]:
         """Get every image that is not there. All errors are raised together; what could be fetched is there then."""
-        images = self._engine.observe().images
+        images = self._engine.images()
         done = {each.reference: Fetched(each.reference, "present", "present") for each in wanted}
         open_ones = [each for each in wanted if not _is_here(each.reference, images)]
         if not open_ones:

@@ -83,7 +83,7 @@ class _Pusher:
     def __init__(self, engine: Engine, login: Login, events: Events) -> None:
         self._engine, self._events = engine, events
         self._client = RegistryClient(login)
-        self._images = engine.observe().images
+        self._images = engine.images()
         self._layers = engine.all_layers()
 
     def push(self, reference: str) -> Offered:

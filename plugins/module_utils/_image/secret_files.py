@@ -27,11 +27,8 @@ def secret_files(values: t.Mapping[str, str], folders: t.Sequence[str] | None = 
         return
     place = next((path for path in folders or _places() if os.access(path, os.W_OK | os.X_OK)), tempfile.gettempdir())
     _sweep(place)
-    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=place)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    folder, descriptor = _held_folder(place)
     try:
-        # Held as long as this process lives: so the next run knows what is left of one that was killed.
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         paths = {}
         for number, (name, value) in enumerate(sorted(values.items())):
             # A name of ours: an id of the user's might hold a slash or a comma, which the builders' option cannot.
@@ -48,6 +45,19 @@ def secret_files(values: t.Mapping[str, str], folders: t.Sequence[str] | None = 
 def _places() -> list[str]:
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
     return ["/run", "/dev/shm"] if os.geteuid() == 0 else [runtime, "/dev/shm"]
+
+
+def _held_folder(place: str) -> tuple[str, int]:
+    """A folder, held as long as this process lives: so the next run knows what is left of one that was killed."""
+    while True:
+        folder = tempfile.mkdtemp(prefix=_PREFIX, dir=place)
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return folder, descriptor
+            # Another run swept it away before it was held.
+            os.close(descriptor)
 
 
 def _sweep(place: str) -> None:

@@ -85,6 +85,10 @@ def replace_ca(directory):
     os.remove(directory / "ca.key")
 
 
+def empty_ca_key(directory):
+    (directory / "ca.key").write_bytes(b"")
+
+
 def mix_keys(directory):
     (directory / "server.key").write_bytes((directory / "ca.key").read_bytes())
 
@@ -99,6 +103,7 @@ def mix_keys(directory):
         # The key is the same, so the server's certificate is still vouched for.
         (spoil_ca, {}, {"ca": "it ends soon"}),
         (replace_ca, {}, {"ca": "there is none", "server": "the CA did not sign it"}),
+        (empty_ca_key, {}, {"ca": "there is none", "server": "the CA did not sign it"}),
     ],
 )
 def test_it_is_made_again_when(made, tmp_path, spoil, more, reasons):

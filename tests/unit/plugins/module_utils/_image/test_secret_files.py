@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pathlib
 
@@ -40,6 +41,22 @@ def test_what_a_killed_run_left_goes_and_what_is_in_use_stays(tmp_path: pathlib.
     (tmp_path / "gpu-fleet-build-secrets-link").symlink_to("/")
     with secret_files({"a": "12345678"}, [str(tmp_path)]) as first, secret_files({"a": "1"}, [str(tmp_path)]):
         assert not left.exists() and os.path.exists(first["a"])
+
+
+def test_one_that_another_run_swept_away_before_it_was_held_is_made_anew(tmp_path, monkeypatch) -> None:
+    flock, swept = fcntl.flock, []
+
+    def sweeping(descriptor: int, how: int) -> None:
+        if not swept:
+            (folder,) = tmp_path.iterdir()
+            folder.rmdir()
+            swept.append(folder)
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", sweeping)
+    with secret_files({"a": "12345678"}, [str(tmp_path)]) as paths:
+        assert swept and pathlib.Path(paths["a"]).read_text() == "12345678"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_first_place_that_can_be_written(tmp_path: pathlib.Path) -> None:
