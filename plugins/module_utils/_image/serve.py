@@ -37,6 +37,10 @@ _LISTENING = re.compile(r"listening on [^\s\"]*:(\d+)")
 _PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----\n", re.DOTALL)
 _MARK = "GPU_FLEET_OFFER"
 """In the environment of a serving process: the folder and the certificate that it serves, so that it is found again."""
+_STILL_THERE = (
+    "Another transfer from this host goes on, or a run that was killed left its registry: wait, or end it with image_offer "
+    "(state: absent) for this host and its cache_dir."
+)
 _PATIENCE = 20.0
 _PR_SET_PDEATHSIG = 1
 _DAY = 86400
@@ -82,7 +86,12 @@ def taking(folder: str, password: str) -> t.Iterator[Login]:
 def serve(folder: str, address: str, port: int, password: str, time_limit: int) -> Login:
     """Start the registry for other hosts, which goes on after this process. port: 0 for one that is free."""
     certificate = make_certificate(address, time_limit)
-    _process, found = _start(folder, _joined(address, port), password, certificate, time_limit)
+    try:
+        _process, found = _start(folder, _joined(address, port), password, certificate, time_limit)
+    except EngineError as error:
+        if not port or not serving(folder):
+            raise
+        raise EngineError(error.message, error.path, _STILL_THERE) from error
     return Login(_joined(address, found), USERNAME, password, certificate.text)
 
 

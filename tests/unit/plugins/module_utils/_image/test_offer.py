@@ -92,5 +92,19 @@ def test_a_missing_program_is_named(monkeypatch):
         serve.find_program()
 
 
+@pytest.mark.parametrize(
+    ("port", "others", "mend"), [(5001, [1], "state: absent"), (5001, [], "free one"), (0, [1], "free one")]
+)
+def test_a_port_that_a_killed_run_still_holds(monkeypatch, tmp_path, port, others, mend):
+    def start(*arguments):
+        raise EngineError("bind: address already in use", "docker-registry", "Take a free one.")
+
+    monkeypatch.setattr(serve, "_start", start)
+    monkeypatch.setattr(serve, "serving", lambda folder: others)
+    with pytest.raises(EngineError, match="already in use") as caught:
+        serve.serve(str(tmp_path), "127.0.0.1", port, "a password of 20 letters", 60)
+    assert mend in caught.value.mend
+
+
 def test_nothing_serves_a_folder_that_nobody_offers(tmp_path):
     assert serve.serving(str(tmp_path)) == [] and serve.end(str(tmp_path)) == 0
