@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import typing as t
 from collections import deque
@@ -33,8 +34,9 @@ def run_lines(
         env=environment,
     ) as process:
         if process.stdin is not None:
-            process.stdin.write(text)
-            process.stdin.close()
+            # One that ended without reading it says why.
+            with contextlib.suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(text)
         for line in process.stdout or ():
             if line.strip():
                 last.append(line.rstrip())

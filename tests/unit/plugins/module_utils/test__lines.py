@@ -25,3 +25,8 @@ def test_the_last_lines_and_the_environment() -> None:
 def test_what_cannot_be_started() -> None:
     with pytest.raises(OSError):
         run_lines(["/nowhere/program"])
+
+
+def test_a_program_that_ends_without_reading_what_it_was_given_says_why():
+    status, last = run_lines(["sh", "-c", "echo no; exit 3"], text="x" * (1 << 20))
+    assert (status, last) == (3, ["no"])
