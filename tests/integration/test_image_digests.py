@@ -58,12 +58,20 @@ class Fleet:
         (folder / "groups/core.yml").write_text(yaml.safe_dump({"services": services}))
         (folder / "play.yml").write_text(PLAY)
 
-    def play(self, *arguments, rc=0, **variables):
+    def play(self, *arguments, rc=0, playbook=None, **variables):
         hosts = {"all": {"hosts": {"one": {**self.variables, **variables}}}}
         (self.folder / "hosts.yml").write_text(yaml.safe_dump(hosts))
         (self.folder / "ca.pem").write_text(self.registry.ca.read_text())
         program = pathlib.Path(sys.executable).parent / "ansible-playbook"
-        words = [program, "-i", self.folder / "hosts.yml", self.folder / "play.yml", "-vvv", "--diff", *arguments]
+        words = [
+            program,
+            "-i",
+            self.folder / "hosts.yml",
+            playbook or self.folder / "play.yml",
+            "-vvv",
+            "--diff",
+            *arguments,
+        ]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
         done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         print(done.stdout)
@@ -102,6 +110,19 @@ def test_the_lock_file_is_made_kept_and_refreshed(fleet):
     output = fleet.play()
     assert fleet.changed(output) and f"{where}/base:2: {base[:19]} → {newer[:19]}" in output
     assert fleet.lock.read_text() == kept.replace(base, newer)
+
+
+def test_build_asks_first_and_builds_on_what_it_was_told(fleet, podman_engine):
+    where = fleet.registry.address
+    app, base = fleet.registry.put("app:1", "one"), fleet.registry.put("base:2", "two")
+    variables = {"container_engine": "podman", "container_engine_install": False}
+    variables |= {f"container_{name}_dir": str(fleet.folder / name) for name in ("cache", "state")}
+    said = fleet.play("-e", "update_lock=true", playbook=ROOT / "build.yml", **variables)
+    assert yaml.safe_load(fleet.lock.read_text())["images"] == {f"{where}/app:1": app, f"{where}/base:2": base}
+    assert f"pulled {where}/app:1@{app} in " in said and f"pulled {where}/base:2@{base} in " in said
+    assert "  built made:" in said and "\nwarning: " not in said
+    again = fleet.play("-e", "update_lock=true", playbook=ROOT / "build.yml", **variables)
+    assert "every image was there: one" in again and not fleet.changed(again)
 
 
 def test_what_goes_wrong_is_named_and_nothing_is_written(fleet):
