@@ -95,7 +95,7 @@ def read_image(
         names = [aliases.get(name, name) for name in names]
         config = documents[posixpath.normpath(manifest["Config"])]
         return Contents(config, tuple(names), tuple(layers[name] for name in names))
-    except (tarfile.TarError, KeyError, IndexError, TypeError, EOFError) as error:
+    except (tarfile.TarError, ValueError, KeyError, IndexError, TypeError, EOFError) as error:
         raise EngineError(
             f"the engine's archive of the image cannot be read: {type(error).__name__} {error}"
         ) from error

@@ -156,7 +156,14 @@ def test_a_layer_in_words(history: list[dict], expected: str) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"no archive" * 1000, image(BASE)[:2000], layer({"manifest.json": b"[]"}), layer({"manifest.json": b"{}"})],
+    [
+        b"",
+        b"no archive" * 1000,
+        image(BASE)[:2000],
+        layer({"manifest.json": b"[]"}),
+        layer({"manifest.json": b"{}"}),
+        layer({"manifest.json": b"[{"}),
+    ],
 )
 def test_no_archive_of_an_image(content: bytes) -> None:
     with pytest.raises(EngineError, match="archive of the image cannot be read"):
