@@ -56,8 +56,8 @@ RETURN = r"""
 _value:
   description:
     - C(address), C(name), C(port), C(username), C(ca) and C(host) of the registry, C(here) (this host serves it), C(moves)
-      (there is none, and this host builds for others), C(own) (the role's own CA signs), C(names) of its certificate, C(files) of its service by path, and C(timetable), C(directory), C(user)
-      and C(unit) of it.
+      (there is none, and this host builds for others), C(own) (the role's own CA signs), C(names) of its certificate,
+      C(files) of its service by path, and C(timetable), C(directory), C(user) and C(unit) of it.
   type: dict
 """
 
