@@ -105,7 +105,7 @@ def assert_given(adapter, name: str, group: bool) -> None:
     assert output_of(adapter, name, "stat", "-c", "%F %t:%T", "/dev/made-up") == "character special file 1:3"
     output_of(adapter, name, "sh", "-c", "echo into the void >/dev/made-up")
     assert output_of(adapter, name, "cat", "/made/up") == "from the host"
-    assert adapter.run_in(name, ["sh", "-c", "echo x >/made/up"], 10)[0] != 0
+    assert adapter.run_in(name, ["sh", "-c", "echo x >/made/up"], 60)[0] != 0
     # Of the container's own process: CDI changes that one, and a command run in it later knows the engine's settings only.
     assert (
         "GPU_FLEET_MADE_UP=yes, really"

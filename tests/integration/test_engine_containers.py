@@ -143,7 +143,7 @@ def test_read_only_root_means_all_of_it(engine, name):
     mounts = (Mount("tmpfs", "/tmp", size=1 << 20, mode=0o1777), Mount("volume", "/data", name))
     run(engine, config(name, read_only=True, mounts=mounts))
     for path, writable in (("/x", False), ("/run/x", False), ("/tmp/x", True), ("/data/x", True), ("/dev/shm/x", True)):
-        assert (engine.run_in(name, ["touch", path], 5)[0] == 0) is writable, path
+        assert (engine.run_in(name, ["touch", path], 60)[0] == 0) is writable, path
     assert "1024" in output_of(engine, name, "df", "-k", "/tmp")
 
 
@@ -170,8 +170,8 @@ def test_staged_files_and_secrets(engine, name, tmp_path):
     )
     run(engine, settings, sources={"staged:abc": str(staged), "file:token": str(secret)})
     assert output_of(engine, name, "cat", "/staged/a.txt", "/run/secrets/token") == "hellonot a secret"
-    assert engine.run_in(name, ["touch", "/staged/b"], 5)[0] != 0
-    assert engine.run_in(name, ["touch", "/run/secrets/token"], 5)[0] != 0
+    assert engine.run_in(name, ["touch", "/staged/b"], 60)[0] != 0
+    assert engine.run_in(name, ["touch", "/run/secrets/token"], 60)[0] != 0
     output_of(engine, name, "touch", "/writable/b")
     assert os.listdir(writable) == ["b"]
 
@@ -238,9 +238,9 @@ def test_no_health_check(engine, name):
 
 def test_run_in(engine, name):
     run(engine, config(name))
-    status, output = engine.run_in(name, ["sh", "-c", "echo out; echo err >&2; exit 3"], 5)
+    status, output = engine.run_in(name, ["sh", "-c", "echo out; echo err >&2; exit 3"], 60)
     assert (status, sorted(output.split())) == (3, ["err", "out"])
-    assert engine.run_in(name, ["echo", "a b", "$HOME", "'"], 5) == (0, "a b $HOME '\n")
+    assert engine.run_in(name, ["echo", "a b", "$HOME", "'"], 60) == (0, "a b $HOME '\n")
     assert engine.run_in(name, ["sleep", "30"], 0.5)[0] == 124
 
 

@@ -85,7 +85,7 @@ def test_content_is_put_into_containers(request, behind, name):
         assert engine.contents(name, wanted).keys() == parcels.keys()
         engine.start_container(name)
         script = "cat /etc/deep/er/one.conf /run/secrets/T /etc/u; ls -ld /etc/deep /etc/deep/er; ls -ln /run/secrets/T /etc/u"
-        status, said = engine.run_in(name, ["sh", "-c", script], 10)
+        status, said = engine.run_in(name, ["sh", "-c", script], 60)
         assert status == 0 and said.startswith("oneof 1000of root"), said
         # Folders that were not there are open to every user of the container, what is in them only to whom it is for.
         rows = [line.split() for line in said.removeprefix("oneof 1000of root").splitlines()]

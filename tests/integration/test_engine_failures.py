@@ -23,7 +23,7 @@ MISSING = {
     "stop": lambda engine: engine.stop_container(NOBODY, 1),
     "rename": lambda engine: engine.rename_container(NOBODY, "x"),
     "health": lambda engine: engine.check_health(NOBODY),
-    "run": lambda engine: engine.run_in(NOBODY, ["true"], 5),
+    "run": lambda engine: engine.run_in(NOBODY, ["true"], 60),
     "logs": lambda engine: engine.logs(NOBODY, 5),
 }
 

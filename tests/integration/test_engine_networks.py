@@ -21,7 +21,7 @@ SERVE = (
 
 
 def fetch(engine, name, url):
-    return engine.run_in(name, ["timeout", "5", "wget", "-q", "-O", "-", url], 10)
+    return engine.run_in(name, ["timeout", "5", "wget", "-q", "-O", "-", url], 60)
 
 
 def test_containers_find_each_other_by_name_and_alias(engine, name):

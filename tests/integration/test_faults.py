@@ -119,9 +119,9 @@ def test_staged_files_come_back_into_running_containers(host, tmp_path):
     host.run(group, files_archive=str(archive))
 
     shutil.rmtree(tmp_path / "files")
-    assert host.engine.run_in(f"{host.name}-web-1", ["cat", "/www/index.html"], 5)[0] != 0
+    assert host.engine.run_in(f"{host.name}-web-1", ["cat", "/www/index.html"], 60)[0] != 0
     assert actions(host.run(group, files_archive=str(archive))) == [("restart", "web")]
-    assert host.engine.run_in(f"{host.name}-web-1", ["cat", "/www/index.html"], 5) == (0, "hello")
+    assert host.engine.run_in(f"{host.name}-web-1", ["cat", "/www/index.html"], 60) == (0, "hello")
     assert not host.run(group)["changed"]
 
 

@@ -245,7 +245,7 @@ def test_a_driver_in_a_container(host, node, libcuda, vulkan_image, code, verdic
     if verdict == "seen":
         uuid, memory = f"{UUID}00", 24 << 30
         assert seen(result)["devices"] == [{"name": "Made-up GPU 0", "uuid": uuid, "memory_bytes": memory}]
-        left = host.engine.run_in(f"{host.name}-web-1", ["sh", "-c", "cat /proc/[0-9]*/comm"], 5)[1]
+        left = host.engine.run_in(f"{host.name}-web-1", ["sh", "-c", "cat /proc/[0-9]*/comm"], 60)[1]
         assert "python3" not in left, "nothing of the probe stays behind"
     else:
         assert result["failed"] and "gpu-driver-mismatch" in result["msg"]
@@ -356,7 +356,7 @@ def test_a_gpu_that_is_lost_later_is_seen_by_status_and_fails_verify(host, node,
     assert status == 0 and "vulkan (explicit): seen" in said and f"g/web: {NODE} opened" in said
     assert play(host, verify, fleet=plan)[0] == 0
 
-    assert host.engine.run_in(f"{host.name}-web-1", ["rm", NODE], 5)[0] == 0
+    assert host.engine.run_in(f"{host.name}-web-1", ["rm", NODE], 60)[0] == 0
     status, said = play(host, ROOT / "playbooks/status.yml")
     assert status == 0 and "vulkan (explicit): not seen" in said and f"the container has no device node {NODE}" in said
     status, said = play(host, verify, fleet=plan)

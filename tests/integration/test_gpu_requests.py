@@ -128,7 +128,7 @@ def got(engine: t.Any, name: str, gpu: GpuRequest) -> str:
     try:
         engine.create_container(config(name, *LOOK, gpu=gpu, network_mode="none"), {}, {})
         engine.start_container(name)
-        return "there" if engine.run_in(name, ("test", "-c", NODE), 10)[0] == 0 else "missing"
+        return "there" if engine.run_in(name, ("test", "-c", NODE), 60)[0] == 0 else "missing"
     except EngineError as error:
         assert error.message
         return "refused"
@@ -219,7 +219,7 @@ def test_a_cdi_device_arrives_with_all_that_belongs_to_it(request, name, way):
     try:
         assert output_of(engine, name, "sh", "-c", QUESTION) == "there"
         assert output_of(engine, name, "cat", "/driver/version") == pathlib.Path("/etc/hostname").read_text().strip()
-        assert engine.run_in(name, ("sh", "-c", "echo >/driver/version"), 10)[0] != 0
+        assert engine.run_in(name, ("sh", "-c", "echo >/driver/version"), 60)[0] != 0
         # Of the container's own process: no engine shows CDI's edits of the environment to what `exec` starts.
         environment = output_of(engine, name, "cat", "/proc/1/environ").split("\0")
         assert "NVIDIA_VISIBLE_DEVICES=void" in environment

@@ -37,6 +37,6 @@ def until(condition: t.Callable[[], t.Any], seconds: float = 60.0) -> t.Any:
 
 def output_of(engine: t.Any, name: str, *argv: str) -> str:
     """What a command in a container prints; it has to succeed."""
-    status, output = engine.run_in(name, argv, 10)
+    status, output = engine.run_in(name, argv, 60)
     assert status == 0, (status, output)
     return output.strip()

@@ -23,7 +23,7 @@ import typing as t
 from dataclasses import dataclass
 
 TIERS = pathlib.Path(__file__).resolve().parent
-AT_ONCE = int(os.environ.get("GPU_FLEET_TIERS_AT_ONCE", "3"))
+AT_ONCE = int(os.environ.get("GPU_FLEET_TIERS_AT_ONCE", "2"))
 LONGEST = ("integration", "fleet", "engines", "images")
 """These begin first, in this order; the others fill the time beside them."""
 SAYS_WHAT_RUNS_EVERY = 60.0
