@@ -147,8 +147,9 @@ def test_up_again_after_a_reboot(host: OneHost) -> None:
     host.define({"store": service(), "web": service(depends_on={"store": {"condition": "service_healthy"}})})
     host.deploy()
     subprocess.run([str(ROOT / "tests/hosts/reboot"), "mainpc"], check=True)
-    deadline = time.monotonic() + 120
-    while [host.state(name) for name in ("store", "web")] != ["active", "active"] and time.monotonic() < deadline:
+    deadline = time.monotonic() + 300
+    while (states := [host.state(name) for name in ("store", "web")]) != ["active", "active"]:
+        assert time.monotonic() < deadline, (states, host.run("journalctl --boot --no-pager --lines 200"))
         time.sleep(1)
     shown = "ActiveEnterTimestampMonotonic", "InactiveExitTimestampMonotonic"
     up, begun = (
