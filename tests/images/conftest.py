@@ -11,7 +11,7 @@ import shutil
 
 import pytest
 
-from ..integration.conftest import (  # noqa: F401
+from ..integration.conftest import (
     CACHE,
     busybox_archive,
     docker_daemon,
@@ -21,6 +21,17 @@ from ..integration.conftest import (  # noqa: F401
     private_machine,
     vulkan_image,
 )
+
+# Fixtures that these tests share with the integration tests.
+__all__ = [
+    "busybox_archive",
+    "docker_daemon",
+    "docker_engine",
+    "link_address",
+    "podman_engine",
+    "private_machine",
+    "vulkan_image",
+]
 
 BASES = CACHE / "images"
 """Bootstrapped bases, where `fetch` makes them."""

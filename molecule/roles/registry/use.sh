@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Push a made image, or pull one: use.sh ENGINE push REFERENCE | ENGINE pull REFERENCE@DIGEST
 # The last lines are the image's id and, of a push, its reference by digest. $REGISTRY_PASSWORD may be empty. Nothing of the
 # password stays behind.

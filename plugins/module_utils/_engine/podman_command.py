@@ -51,7 +51,10 @@ class PodmanCommand:
     def run(
         self, *words: str, timeout: float | None = None, folder: str | None = None, stdin: int = subprocess.DEVNULL
     ) -> Answer:
-        """folder: to run it in. stdin: a descriptor. Status 124 when there was no answer within `timeout` seconds. Raises EngineError only if it cannot be started."""
+        """folder: to run it in. stdin: a descriptor. Status 124 when there was no answer within `timeout` seconds.
+
+        Raises EngineError only if it cannot be started.
+        """
         try:
             done = subprocess.run(
                 [self._program, *words],

@@ -14,8 +14,13 @@ CONFIG = f"{DIRECTORY}/config.yml"
 SERVICE = "/etc/systemd/system/gpu-fleet-registry.service"
 
 
-def work_out(host="pc2", registry=OURS, **more):
-    options = {"of": registry, "password": "correct horse", "storage": "/srv/registry", "program": "/usr/bin/registry"}
+def work_out(host="pc2", registry=None, **more):
+    options = {
+        "of": OURS if registry is None else registry,
+        "password": "correct horse",
+        "storage": "/srv/registry",
+        "program": "/usr/bin/registry",
+    }
     return settings(host, {**options, **more}, ["mainpc", "pc2", "web_1"])
 
 

@@ -9,8 +9,8 @@ import json
 import tarfile
 import typing as t
 
-Files = t.Mapping[str, bytes | None]
-"""Path → content; None for a symbolic link."""
+Files = t.Mapping[str, t.Any]
+"""Path → content (bytes); None for a symbolic link."""
 
 
 def layer(files: Files) -> bytes:

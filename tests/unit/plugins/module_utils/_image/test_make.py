@@ -283,7 +283,11 @@ def test_the_list_of_packages_lies_beside_the_image(stage, tmp_path) -> None:
 
 def test_a_full_disk_says_what_to_do(stage) -> None:
     engine = FakeEngine(BASE)
-    engine.build_image = lambda *arguments: (_ for _ in ()).throw(EngineError("write /x: no space left on device"))
+
+    def build_image(*arguments):
+        raise EngineError("write /x: no space left on device")
+
+    engine.build_image = build_image
     with pytest.raises(EngineError) as caught:
         stage(engine, SPEC)
     assert "Make room" in caught.value.mend
